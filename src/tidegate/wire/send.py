@@ -1,0 +1,33 @@
+"""Sending a part of a file, for an application that does not care which server it runs under."""
+
+import functools
+import os
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from tidegate.wire.answer import ZERO_COPY
+from tidegate.wire.errors import FileEnded
+from tidegate.wire.offload import BUFFER, settle
+
+Send = Callable[[Any], Awaitable[None]]
+
+
+async def send_file(scope: dict[str, Any], send: Send, fd: int, offset: int, count: int) -> None:
+    """Send `count` bytes of the file from `offset` as the answer's whole body.
+
+    `http.response.start` has been sent, with Content-Length. The descriptor stays the caller's.
+    Raises ClientGone and FileEnded; the connection is then closed, and there is nothing to answer.
+    """
+    if ZERO_COPY in scope.get("extensions", {}):
+        await send({"type": ZERO_COPY, "file": fd, "offset": offset, "count": count})
+        return
+    left = 0 if scope["method"] == "HEAD" else count
+    while left:
+        size, at = min(left, BUFFER), offset + count - left
+        content = await settle(None, functools.partial(os.pread, fd, size, at))
+        if not content:
+            raise FileEnded(f"{left} bytes before the promised end")
+        left -= len(content)
+        await send({"type": "http.response.body", "body": content, "more_body": left > 0})
+    if not count or scope["method"] == "HEAD":
+        await send({"type": "http.response.body", "body": b""})
