@@ -1,0 +1,285 @@
+"""Manifests and indexes as each repository knows them.
+
+    put -> live -> delete -> tombstone -> put, or an index that names it -> live
+
+The bytes are kept once per digest, whoever pushed them; the media type belongs to the repository's
+row, because it came with the push. Readers see live manifests only.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from tidegate.metastore import links, repositories, tags
+from tidegate.metastore.batches import batches
+from tidegate.metastore.database import Database, Transaction
+from tidegate.oci.digest import Digest
+from tidegate.oci.name import RepositoryName, Tag
+
+REFERRERS_BYTES = 4 * 1024 * 1024
+"""Manifests whose annotations are read at once: each may have 4 MiB of them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """A manifest to be stored, with what is looked up of it.
+
+    `blobs` are the config and layers that are to be in the repository, `children` what an index
+    lists; `annotations` is the JSON text that a referrers list shows.
+    """
+
+    digest: Digest
+    media_type: str
+    content: bytes
+    subject: Digest | None = None
+    artifact_type: str | None = None
+    annotations: str | None = None
+    blobs: tuple[Digest, ...] = ()
+    children: tuple[Digest, ...] = ()
+
+
+class StoredManifest(NamedTuple):
+    """What a pull answers with."""
+
+    digest: Digest
+    media_type: str
+    content: bytes
+
+
+class Referrer(NamedTuple):
+    """A manifest as the list of its subject's referrers shows it; `annotations` is JSON text."""
+
+    digest: Digest
+    media_type: str
+    size: int
+    artifact_type: str | None
+    annotations: str | None
+
+
+_BY_TAG = (
+    "SELECT m.digest, m.media_type, c.content FROM repositories r"
+    " JOIN tags t ON t.repository_id = r.id AND t.name = ?"
+    " JOIN manifests m ON m.id = t.manifest_id"
+    " JOIN contents c ON c.id = m.content_id"
+    " WHERE r.name = ?"
+)
+_BY_DIGEST = (
+    "SELECT m.media_type, c.content FROM repositories r"
+    " JOIN manifests m ON m.repository_id = r.id AND m.digest = ?"
+    " JOIN contents c ON c.id = m.content_id"
+    " WHERE r.name = ? AND m.deleted_at IS NULL"
+)
+
+
+async def by_tag(db: Database, repository: RepositoryName, tag: Tag) -> StoredManifest | None:
+    """The manifest that the tag names."""
+    rows = await db.fetch(_BY_TAG, (tag, repository))
+    if not rows:
+        return None
+    digest, media_type, content = rows[0]
+    return StoredManifest(Digest(digest), media_type, content)
+
+
+async def by_digest(
+    db: Database, repository: RepositoryName, digest: Digest
+) -> StoredManifest | None:
+    """The manifest with that digest, tagged or not."""
+    rows = await db.fetch(_BY_DIGEST, (digest, repository))
+    return StoredManifest(digest, *rows[0]) if rows else None
+
+
+def put(
+    tx: Transaction,
+    repository: RepositoryName,
+    manifest: Manifest,
+    named: Sequence[Tag],
+    now: float,
+) -> None:
+    """Store the manifest and let `named` tags name it; revives what it refers to.
+
+    Whether its blobs are there is the caller's to check first, in the same unit (`links.sizes`).
+    """
+    repository_id = repositories.ensure(tx, repository)
+    tx.execute(
+        "INSERT INTO contents (digest, content) VALUES (?, ?) ON CONFLICT (digest) DO NOTHING",
+        (manifest.digest, manifest.content),
+    )
+    referrer = manifest.subject is not None
+    tx.execute(
+        "INSERT INTO manifests (repository_id, content_id, digest, media_type, size,"
+        " subject, artifact_type, annotations, pushed_at)"
+        " SELECT ?, id, digest, ?, ?, ?, ?, ?, ? FROM contents WHERE digest = ?"
+        " ON CONFLICT (repository_id, digest) DO UPDATE SET media_type = excluded.media_type,"
+        " subject = excluded.subject, artifact_type = excluded.artifact_type,"
+        " annotations = excluded.annotations, pushed_at = excluded.pushed_at, deleted_at = NULL",
+        (
+            repository_id,
+            manifest.media_type,
+            len(manifest.content),
+            manifest.subject,
+            manifest.artifact_type if referrer else None,
+            manifest.annotations if referrer else None,
+            now,
+            manifest.digest,
+        ),
+    )
+    ((manifest_id,),) = tx.fetch(
+        "SELECT id FROM manifests WHERE repository_id = ? AND digest = ?",
+        (repository_id, manifest.digest),
+    )
+    _use(tx, repository_id, manifest_id, manifest)
+    links.revive(tx, repository, manifest.blobs)
+    tx.record("manifests", f"{repository}@{manifest.digest}", "put")
+    tags.point(tx, repository, named, manifest_id, now)
+
+
+def _use(tx: Transaction, repository_id: int, manifest_id: int, manifest: Manifest) -> None:
+    """Write down what the manifest needs, so that nothing of it is collected."""
+    tx.execute_many(
+        "INSERT INTO blobs (digest) VALUES (?) ON CONFLICT (digest) DO NOTHING",
+        [(digest,) for digest in manifest.blobs],
+    )
+    for marks, values in batches(manifest.blobs):
+        tx.execute(
+            "INSERT INTO blob_uses (blob_id, repository_id, manifest_id)"  # noqa: S608
+            f" SELECT id, ?, ? FROM blobs WHERE digest IN ({marks}) ON CONFLICT DO NOTHING",
+            (repository_id, manifest_id, *values),
+        )
+    tx.execute_many(
+        "INSERT INTO child_uses (digest, repository_id, manifest_id) VALUES (?, ?, ?)"
+        " ON CONFLICT DO NOTHING",
+        [(digest, repository_id, manifest_id) for digest in manifest.children],
+    )
+
+
+def delete(tx: Transaction, repository: RepositoryName, digest: Digest, now: float) -> bool:
+    """Make the manifest a tombstone and remove its tags; False when it was not there."""
+    rows = tx.fetch(
+        "SELECT m.id FROM manifests m JOIN repositories r ON r.id = m.repository_id"
+        " WHERE r.name = ? AND m.digest = ? AND m.deleted_at IS NULL",
+        (repository, digest),
+    )
+    if not rows:
+        return False
+    ((manifest_id,),) = rows
+    tags.delete_all(tx, repository, manifest_id)
+    tx.execute("UPDATE manifests SET deleted_at = ? WHERE id = ?", (now, manifest_id))
+    tx.record("manifests", f"{repository}@{digest}", "delete")
+    return True
+
+
+def known(tx: Transaction, repository: RepositoryName, digests: Sequence[Digest]) -> set[Digest]:
+    """Those of `digests` that are live manifests of the repository."""
+    return _found(tx, repository, digests, "IS NULL")
+
+
+def revive(tx: Transaction, repository: RepositoryName, digests: Sequence[Digest]) -> set[Digest]:
+    """Make live again what of these is a tombstone, with the blobs they need; which were.
+
+    For an index that names manifests which were deleted after its client had seen them.
+    """
+    revived = _found(tx, repository, digests, "IS NOT NULL")
+    for digest in revived:
+        tx.execute(
+            "UPDATE manifests SET deleted_at = NULL WHERE digest = ?"
+            " AND repository_id = (SELECT id FROM repositories WHERE name = ?)",
+            (digest, repository),
+        )
+        tx.execute(
+            "UPDATE links SET deleted_at = NULL WHERE deleted_at IS NOT NULL"
+            " AND repository_id = (SELECT id FROM repositories WHERE name = ?)"
+            " AND blob_id IN (SELECT u.blob_id FROM manifests m"
+            " JOIN blob_uses u ON u.manifest_id = m.id"
+            " WHERE m.digest = ? AND m.repository_id = links.repository_id)",
+            (repository, digest),
+        )
+        tx.record("manifests", f"{repository}@{digest}", "put")
+    return revived
+
+
+def _found(
+    tx: Transaction, repository: RepositoryName, digests: Sequence[Digest], deleted: str
+) -> set[Digest]:
+    found: set[Digest] = set()
+    for marks, values in batches(digests):
+        rows = tx.fetch(
+            "SELECT m.digest FROM manifests m"  # noqa: S608 - placeholders
+            " WHERE m.repository_id = (SELECT id FROM repositories WHERE name = ?)"
+            f" AND m.digest IN ({marks}) AND m.deleted_at {deleted}",
+            (repository, *values),
+        )
+        found.update(Digest(digest) for (digest,) in rows)
+    return found
+
+
+def users_of(
+    tx: Transaction, repository: RepositoryName, digest: Digest, limit: int = 100
+) -> list[Digest]:
+    """Live manifests of the repository that need this blob or manifest, at most `limit`."""
+    rows = tx.fetch(
+        "SELECT m.digest FROM repositories r JOIN blobs b ON b.digest = ?"
+        " JOIN blob_uses u ON u.blob_id = b.id AND u.repository_id = r.id"
+        " JOIN manifests m ON m.id = u.manifest_id AND m.deleted_at IS NULL"
+        " WHERE r.name = ?"
+        " UNION ALL SELECT m.digest FROM repositories r"
+        " JOIN child_uses u ON u.digest = ? AND u.repository_id = r.id"
+        " JOIN manifests m ON m.id = u.manifest_id AND m.deleted_at IS NULL"
+        " WHERE r.name = ? LIMIT ?",
+        (digest, repository, digest, repository, limit),
+    )
+    return [Digest(user) for (user,) in rows]
+
+
+async def referrers(
+    db: Database,
+    repository: RepositoryName,
+    subject: Digest,
+    artifact_type: str | None,
+    after: str,
+    limit: int,
+) -> list[Referrer]:
+    """Live manifests with that subject, after digest `after`, in digest order.
+
+    Ends before `limit` once `REFERRERS_BYTES` of annotations are read, the last one included, so
+    that a page costs bounded memory whatever was pushed.
+    """
+    found: list[Referrer] = []
+    weight = 0
+    while len(found) < limit and weight <= REFERRERS_BYTES:
+        part = await _referrers(db, repository, subject, artifact_type, after, limit - len(found))
+        if not part:
+            break
+        found += part
+        after = part[-1].digest
+        weight += sum(len(each.annotations or "") for each in part)
+    return found
+
+
+async def _referrers(
+    db: Database,
+    repository: RepositoryName,
+    subject: Digest,
+    artifact_type: str | None,
+    after: str,
+    limit: int,
+) -> list[Referrer]:
+    """As many as have `REFERRERS_BYTES` together, at least one if there is one."""
+    of_type = "" if artifact_type is None else " AND artifact_type = ?"
+    rows = await db.scan(
+        "SELECT m.digest, m.media_type, m.size, m.artifact_type, m.annotations FROM ("  # noqa: S608
+        "SELECT id, sum(size) OVER (ORDER BY digest) - size AS before FROM ("
+        "SELECT id, size, digest FROM manifests"
+        " WHERE repository_id = (SELECT id FROM repositories WHERE name = ?)"
+        f" AND subject = ? AND digest > ? AND deleted_at IS NULL{of_type}"
+        " ORDER BY digest LIMIT ?) AS next) AS part"
+        " JOIN manifests m ON m.id = part.id WHERE part.before <= ? ORDER BY m.digest",
+        (
+            repository,
+            subject,
+            after,
+            *(() if artifact_type is None else (artifact_type,)),
+            limit,
+            REFERRERS_BYTES,
+        ),
+    )
+    return [Referrer(Digest(digest), *rest) for digest, *rest in rows]

@@ -1,0 +1,40 @@
+"""The tables, drawn once, and the names of the schema versions.
+
+Migrations (`migrations/versions/`) make true what is drawn here. Times are seconds since the
+epoch, UTC. A row with `deleted_at` is a tombstone: no reader sees it, a push revives it, and
+garbage collection removes it after the quarantine period.
+
+    repositories   id, name*                        one per <project>/<stream> ever pushed to
+      |
+      +- links     repository_id, blob_id*          this repository may read that blob
+      |            linked_at, deleted_at
+      +- manifests id, repository_id, digest*       a manifest as this repository knows it
+      |   |        content_id, media_type, pushed_at, deleted_at
+      |   |        subject, artifact_type, annotations      set on referrers, the latter as JSON
+      |   |
+      |   +- blob_uses   blob_id, repository_id, manifest_id*   config and layers it names
+      |   +- child_uses  digest, repository_id, manifest_id*    manifests an index names
+      |   +- tags        repository_id, name*, manifest_id, updated_at
+      |
+    blobs          id, digest*, size                bytes, whoever reads them; no size: never seen
+    contents       id, digest*, content             manifest bytes, once per digest
+    uploads        id*, repository, algorithm, received, digest, created_at, updated_at
+
+    users          name*, password_hash, admin, disabled, changed_at
+    keys           kid*, secret, created_at, retired_at     token signing keys
+
+    changes        revision*, kind, name, action    what was committed, in commit order
+    revision       newest, compacted                one row; changes up to `compacted` are gone
+    schema_floor   version                          one row; the oldest program that still fits
+
+`*` ends the columns of a unique key; every listing pages along one of them, in byte order.
+A tag always leads to a live manifest. `blob_uses` may name blobs without a link, where images are
+accepted before their blobs. Both kinds of use are kept for tombstones too, and
+carry the repository, so that "who in this repository uses that" is one range of an index.
+"""
+
+VERSIONS = ("0001",)
+"""Every schema version, in order; a test holds this against the migrations."""
+CURRENT = VERSIONS[-1]
+FLOOR = "0001"
+"""The oldest program's CURRENT that may run on this schema (expand, then contract)."""

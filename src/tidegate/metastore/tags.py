@@ -1,0 +1,59 @@
+"""Tags: names of live manifests in a repository.
+
+Set by `manifests.put` together with the manifest. A deleted tag leaves no tombstone: the change
+log says that it went, and its manifest stays readable by digest.
+"""
+
+from collections.abc import Sequence
+
+from tidegate.metastore.database import Database, Transaction
+from tidegate.oci.name import RepositoryName, Tag
+
+
+async def page(db: Database, repository: RepositoryName, after: str, limit: int) -> list[Tag]:
+    """Tags after `after` in ASCII order; one range of an index, wherever it starts."""
+    rows = await db.scan(
+        "SELECT t.name FROM tags t"
+        " WHERE t.repository_id = (SELECT id FROM repositories WHERE name = ?) AND t.name > ?"
+        " ORDER BY t.name LIMIT ?",
+        (repository, after, limit),
+    )
+    return [Tag(name) for (name,) in rows]
+
+
+def point(
+    tx: Transaction,
+    repository: RepositoryName,
+    tags: Sequence[Tag],
+    manifest_id: int,
+    now: float,
+) -> None:
+    """Let `tags` name a live manifest of the repository, whatever they named before."""
+    tx.execute_many(
+        "INSERT INTO tags (repository_id, name, manifest_id, updated_at)"
+        " SELECT repository_id, ?, id, ? FROM manifests WHERE id = ?"
+        " ON CONFLICT (repository_id, name)"
+        " DO UPDATE SET manifest_id = excluded.manifest_id, updated_at = excluded.updated_at",
+        [(tag, now, manifest_id) for tag in tags],
+    )
+    for tag in tags:
+        tx.record("tags", f"{repository}:{tag}", "put")
+
+
+def delete(tx: Transaction, repository: RepositoryName, tag: Tag, now: float) -> bool:  # noqa: ARG001
+    """Remove the tag alone; False when there was none. The history of tags will want `now`."""
+    gone = tx.execute(
+        "DELETE FROM tags WHERE name = ?"
+        " AND repository_id = (SELECT id FROM repositories WHERE name = ?)",
+        (tag, repository),
+    )
+    if gone:
+        tx.record("tags", f"{repository}:{tag}", "delete")
+    return gone > 0
+
+
+def delete_all(tx: Transaction, repository: RepositoryName, manifest_id: int) -> None:
+    """Remove every tag that names the manifest."""
+    for (tag,) in tx.fetch("SELECT name FROM tags WHERE manifest_id = ?", (manifest_id,)):
+        tx.record("tags", f"{repository}:{tag}", "delete")
+    tx.execute("DELETE FROM tags WHERE manifest_id = ?", (manifest_id,))

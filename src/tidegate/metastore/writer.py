@@ -1,0 +1,346 @@
+"""Group commit: one thread writes for a whole process, many units in one transaction.
+
+    write() -> queue -> acquire, BEGIN                        -> answers
+               bounded  | SAVEPOINT, unit, RELEASE  (each)
+                        | number the changes
+                        COMMIT, release
+
+Knows no engine: a driver hands in its *session*, the writing connection. Both engines share this
+module, hence the same promises. Invariants: an answer leaves after COMMIT; a unit that raises
+undoes itself only; revisions are taken last, by one process at a time, so that their order is the
+order of commits; every accepted unit is answered, even when the thread dies.
+"""
+
+import asyncio
+import logging
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from queue import Empty, SimpleQueue
+from typing import Any, Protocol, TypeVar
+
+from tidegate.metastore.database import Row, Transaction, Value
+from tidegate.metastore.errors import MetastoreBusy, MetastoreError, MetastoreUnavailable
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+QUEUE_UNITS = 1024
+"""Units that may wait in one process; at 5,000 a second they are 0.2 s of work."""
+QUEUE_SECONDS = 30.0
+"""How long a unit waits for its turn before its caller is told to come back."""
+GROUP_UNITS = 64
+GROUP_SECONDS = 0.02
+"""A group ends after this much work: another process waits hardly longer than that."""
+
+
+class Session(Protocol):
+    """The writing connection; all but the constructor is called in the writer thread alone."""
+
+    def acquire(self) -> None:
+        """Become the writer among the processes, where that happens outside the transaction."""
+        ...
+
+    def begin(self, durable: bool) -> None:
+        """Open a transaction, on a new connection when the old one was lost."""
+        ...
+
+    def execute(self, sql: str, params: Sequence[Value] = ()) -> int: ...
+
+    def execute_many(self, sql: str, rows: Sequence[Sequence[Value]]) -> None: ...
+
+    def fetch(self, sql: str, params: Sequence[Value] = ()) -> list[Row]: ...
+
+    def notify(self, revision: int) -> None:
+        """Have COMMIT tell the other processes, where they do not see it by themselves."""
+        ...
+
+    def commit(self) -> None:
+        """Commit, or raise with nothing kept; CommitUnknown when that cannot be said."""
+        ...
+
+    def rollback(self) -> None:
+        """Undo what is left of the transaction; never raises."""
+        ...
+
+    def is_lost(self) -> bool:
+        """Whether the transaction is gone, together with the units before this one."""
+        ...
+
+    def release(self) -> None:
+        """Let another process write."""
+        ...
+
+    def tend(self) -> None:
+        """Housekeeping between groups, after the answers have left."""
+        ...
+
+    def close(self) -> None: ...
+
+
+class CommitUnknown(MetastoreUnavailable):
+    """The connection broke during COMMIT: the group may have been kept."""
+
+
+@dataclass(slots=True, eq=False)
+class Unit:
+    """A queued unit and the answer its caller waits for, which belongs to the event loop."""
+
+    work: Callable[[Transaction], Any]
+    durable: bool
+    answer: "asyncio.Future[Any]"
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of a unit; an error where `error` is not None."""
+
+    unit: Unit
+    value: Any = None
+    error: BaseException | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A change that a unit recorded and that has no revision yet."""
+
+    kind: str
+    name: str
+    action: str
+
+
+@dataclass(slots=True)
+class UnitTransaction:
+    """The `Transaction` that one unit sees."""
+
+    session: Session
+    durable: bool
+    changes: list[Change] = field(default_factory=list)
+
+    def execute(self, sql: str, params: Sequence[Value] = ()) -> int:
+        return self.session.execute(sql, params)
+
+    def execute_many(self, sql: str, rows: Sequence[Sequence[Value]]) -> None:
+        if rows:
+            self.session.execute_many(sql, rows)
+
+    def fetch(self, sql: str, params: Sequence[Value] = ()) -> list[Row]:
+        return self.session.fetch(sql, params)
+
+    def record(self, kind: str, name: str, action: str) -> None:
+        if not self.durable:
+            raise ValueError("a unit that records a change has to be durable")
+        self.changes.append(Change(kind, name, action))
+
+
+class Writer:
+    """The writer thread and the queue before it, bound to the running event loop."""
+
+    def __init__(self, session: Session, committed: Callable[[], None]) -> None:
+        """Start the thread; `committed` is called in the loop after each group."""
+        self._session = session
+        self._committed = committed
+        self._loop = asyncio.get_running_loop()
+        self._queue: SimpleQueue[Unit | None] = SimpleQueue()
+        self._waiting = 0
+        self._closed = False
+        self._thread = threading.Thread(target=self._run, name="metastore-writer", daemon=True)
+        self._thread.start()
+
+    async def write(self, work: Callable[[Transaction], T], durable: bool) -> T:
+        """Queue a unit and wait for its answer (see `Database.write`)."""
+        if self._closed or not self._thread.is_alive():
+            raise MetastoreUnavailable("the metadata database is closed")
+        if self._waiting >= QUEUE_UNITS:
+            raise MetastoreBusy(f"{self._waiting} writes are waiting already")
+        unit = Unit(work, durable, self._loop.create_future())
+        timer = self._loop.call_later(QUEUE_SECONDS, _give_up, unit)
+        self._waiting += 1
+        self._queue.put(unit)
+        try:
+            value: T = await unit.answer
+        finally:
+            self._waiting -= 1
+            timer.cancel()
+        return value
+
+    async def close(self) -> None:
+        """Finish what is queued and end the thread; a second call does nothing."""
+        if not self._closed:
+            self._closed = True
+            self._queue.put(None)
+            await asyncio.to_thread(self._thread.join, QUEUE_SECONDS)
+
+    def _deliver(self, outcomes: Sequence[Outcome]) -> None:
+        """In the loop: hand out the answers of a group."""
+        for outcome in outcomes:
+            answer = outcome.unit.answer
+            if answer.done():
+                continue  # cancelled, or given up
+            if outcome.error is None:
+                answer.set_result(outcome.value)
+            elif isinstance(outcome.error, StopIteration) or not isinstance(
+                outcome.error, Exception
+            ):
+                # a future cannot hold the first, and the second would end the event loop
+                failure = RuntimeError("a unit raised what belongs to the interpreter")
+                failure.__cause__ = outcome.error
+                answer.set_exception(failure)
+            else:
+                answer.set_exception(outcome.error)
+        self._committed()
+
+    # Everything below runs in the writer thread.
+
+    def _run(self) -> None:
+        backlog: deque[Unit] = deque()
+        try:
+            while True:
+                if not backlog:
+                    first = self._queue.get()
+                    if first is None:
+                        return
+                    backlog.append(first)
+                self._serve(backlog)
+        except BaseException:
+            log.exception("the metadata writer thread died")
+            raise
+        finally:
+            self._abandon()
+            self._session.close()
+
+    def _serve(self, backlog: deque[Unit]) -> None:
+        """Commit one group off the front of `backlog` and answer it."""
+        group: list[Unit] = []
+        try:
+            self._session.acquire()
+            try:
+                self._drain(backlog)
+                outcomes = self._commit(backlog, group)
+            finally:
+                self._session.release()
+        except BaseException as error:
+            # Not even a group could be opened, or nobody knows what became of it.
+            if not isinstance(error, MetastoreError):
+                log.exception("a group of metadata writes failed")
+            outcomes = [Outcome(unit, error=error) for unit in (*group, *backlog)]
+            backlog.clear()
+            if not isinstance(error, Exception):
+                self._send(outcomes)
+                raise
+        self._send(outcomes)
+        self._session.tend()
+
+    def _drain(self, backlog: deque[Unit]) -> None:
+        """Add what was queued while this process waited for its turn."""
+        while len(backlog) < GROUP_UNITS:
+            try:
+                unit = self._queue.get_nowait()
+            except Empty:
+                return
+            if unit is None:
+                self._queue.put(None)  # read again once the backlog is done
+                return
+            backlog.append(unit)
+
+    def _commit(self, backlog: deque[Unit], group: list[Unit]) -> list[Outcome]:
+        """Run a group as one transaction; if it is undone as a whole, unit by unit."""
+        try:
+            return self._attempt(backlog, group)
+        except CommitUnknown:
+            raise
+        except MetastoreError as error:
+            if not group:
+                raise
+            if len(group) == 1:
+                return [Outcome(group[0], error=error)]
+        outcomes: list[Outcome] = []
+        for unit in group:
+            try:
+                outcomes += self._attempt(deque((unit,)), [])
+            except MetastoreUnavailable:
+                raise
+            except MetastoreError as error:
+                outcomes.append(Outcome(unit, error=error))
+        return outcomes
+
+    def _attempt(self, backlog: deque[Unit], group: list[Unit]) -> list[Outcome]:
+        """One transaction; moves the units that it ran from `backlog` to `group`."""
+        outcomes: list[Outcome] = []
+        changes: list[Change] = []
+        self._session.begin(any(unit.durable for unit in backlog))
+        try:
+            end = time.monotonic() + GROUP_SECONDS
+            while backlog and (not group or time.monotonic() < end):
+                unit = backlog.popleft()
+                if not unit.answer.done():
+                    group.append(unit)
+                    outcomes.append(self._run_unit(unit, changes))
+            self._number(changes)
+            self._session.commit()
+        except BaseException:
+            self._session.rollback()
+            raise
+        return outcomes
+
+    def _run_unit(self, unit: Unit, changes: list[Change]) -> Outcome:
+        """Run one unit in its savepoint; raises only when the transaction is gone with it."""
+        transaction = UnitTransaction(self._session, unit.durable)
+        self._session.execute("SAVEPOINT unit")
+        try:
+            value = unit.work(transaction)
+            self._session.execute("RELEASE SAVEPOINT unit")
+        except BaseException as error:
+            if self._session.is_lost():
+                raise
+            self._session.execute("ROLLBACK TO SAVEPOINT unit")
+            self._session.execute("RELEASE SAVEPOINT unit")
+            return Outcome(unit, error=error)
+        changes += transaction.changes
+        return Outcome(unit, value)
+
+    def _number(self, changes: Sequence[Change]) -> None:
+        """Give each change of the group the next revision: the last thing before COMMIT."""
+        if not changes:
+            return
+        ((newest,),) = self._session.fetch("SELECT newest FROM revision")
+        self._session.execute_many(
+            "INSERT INTO changes (revision, kind, name, action) VALUES (?, ?, ?, ?)",
+            [
+                (revision, change.kind, change.name, change.action)
+                for revision, change in enumerate(changes, newest + 1)
+            ],
+        )
+        newest += len(changes)
+        self._session.execute("UPDATE revision SET newest = ?", (newest,))
+        self._session.notify(newest)
+
+    def _send(self, outcomes: Sequence[Outcome]) -> None:
+        try:
+            self._loop.call_soon_threadsafe(self._deliver, outcomes)
+        except RuntimeError:
+            log.debug("the event loop was closed before %d writes were answered", len(outcomes))
+
+    def _abandon(self) -> None:
+        """Answer what nobody will write any more."""
+        left: list[Outcome] = []
+        while True:
+            try:
+                unit = self._queue.get_nowait()
+            except Empty:
+                break
+            if unit is not None:
+                error = MetastoreUnavailable("the metadata database is closed")
+                left.append(Outcome(unit, error=error))
+        if left:
+            self._send(left)
+
+
+def _give_up(unit: Unit) -> None:
+    if not unit.answer.done():
+        unit.answer.set_exception(
+            MetastoreBusy(f"the write did not get its turn in {QUEUE_SECONDS:.0f} seconds")
+        )
