@@ -1,0 +1,1 @@
+"""Loops: each calls one function of the room that owns the work, again and again."""

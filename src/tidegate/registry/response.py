@@ -1,0 +1,93 @@
+"""What an endpoint answers, and how it is written to an ASGI `send`."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+import msgspec
+
+from tidegate.registry.request import Scope, Send
+from tidegate.storage.blobs import OpenBlob
+from tidegate.wire.send import send_file
+
+Headers = list[tuple[bytes, bytes]]
+
+API_VERSION = (b"docker-distribution-api-version", b"registry/2.0")
+"""Sent with every answer: Docker's clients take its absence for "no registry here"."""
+
+
+@dataclass(slots=True)
+class Response:
+    """Status, headers and a body: bytes at hand, or a window of a stored blob."""
+
+    status: int
+    headers: Headers = field(default_factory=list)
+    body: bytes = b""
+    window: "Window | None" = None
+
+    @property
+    def size(self) -> int:
+        """Bytes of body that this answer carries."""
+        return self.window.count if self.window is not None else len(self.body)
+
+
+@dataclass(slots=True, frozen=True)
+class Window:
+    """`count` bytes of a blob from `offset` on; sending it closes the blob."""
+
+    blob: OpenBlob
+    offset: int
+    count: int
+
+
+encode_json = msgspec.json.Encoder(enc_hook=str).encode
+"""JSON as bytes; digests, names and tags, which are kinds of `str`, as text."""
+
+
+def json_response(
+    status: int, document: object, headers: Iterable[tuple[bytes, bytes]] = ()
+) -> Response:
+    """An answer with a JSON body."""
+    return Response(
+        status, [(b"content-type", b"application/json"), *headers], encode_json(document)
+    )
+
+
+def link_to_next(path: str, query: Mapping[str, str | int]) -> tuple[bytes, bytes]:
+    """The `Link` header of a page that has a next one (RFC 8288); the target is relative."""
+    parameters = "&".join(f"{name}={value}" for name, value in query.items())
+    return (b"link", f'<{path}?{parameters}>; rel="next"'.encode())
+
+
+def warning(text: str) -> tuple[bytes, bytes]:
+    """A `Warning` header that clients print (distribution-spec, "Warnings")."""
+    quoted = text.replace("\\", "\\\\").replace('"', '\\"')
+    return (b"warning", f'299 - "{quoted}"'.encode("ascii", "replace")[:4096])
+
+
+async def write(response: Response, scope: Scope, send: Send) -> None:
+    """Send `response`; a HEAD gets the same headers and no body."""
+    length = response.size
+    headers = [API_VERSION, *response.headers]
+    if response.status not in (204, 304) and not _declares_length(response.headers):
+        headers.append((b"content-length", str(length).encode()))
+    await send({"type": "http.response.start", "status": response.status, "headers": headers})
+    if response.window is not None and length:
+        await _write_window(response.window, scope, send)
+        return
+    body = b"" if scope["method"] == "HEAD" else response.body
+    await send({"type": "http.response.body", "body": body})
+
+
+async def _write_window(window: Window, scope: Scope, send: Send) -> None:
+    """Send a blob's bytes: by the kernel where they are a file, else piece by piece."""
+    with window.blob as blob:
+        if blob.fd is not None:
+            await send_file(scope, send, blob.fd, window.offset, window.count)
+            return
+        async for piece in blob.read(window.offset, window.count):
+            await send({"type": "http.response.body", "body": piece, "more_body": True})
+        await send({"type": "http.response.body", "body": b""})
+
+
+def _declares_length(headers: Headers) -> bool:
+    return any(name == b"content-length" for name, _ in headers)

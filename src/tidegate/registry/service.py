@@ -1,0 +1,248 @@
+"""The `/v2/` application: who asks, may she, which endpoint, what went wrong, what is recorded.
+
+Endpoints do one thing each; everything that holds for all of them happens here, once, in this
+order: route, authenticate, read the name, authorize, call, turn an error into an answer, record.
+"""
+
+import logging
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+
+from tidegate.auth.identity import NOBODY, Identity
+from tidegate.metastore import links
+from tidegate.metastore.database import Database
+from tidegate.observability.audit import Audit, AuditEvent
+from tidegate.observability.request_id import REQUEST_ID
+from tidegate.observability.timestamp import rfc3339
+from tidegate.oci.digest import Digest
+from tidegate.oci.errors import NameInvalid
+from tidegate.oci.name import Reference, RepositoryName, parse_reference
+from tidegate.registry.access import Access, needed_action
+from tidegate.registry.blobs import Blobs
+from tidegate.registry.errors import EndpointUnknown, MethodNotAllowed, answer, error_response
+from tidegate.registry.manifests import Manifests
+from tidegate.registry.referrers import Referrers
+from tidegate.registry.repositories import Repositories
+from tidegate.registry.request import Receive, Request, Scope, Send
+from tidegate.registry.response import Response, json_response, write
+from tidegate.registry.routes import Endpoint, Route, match
+from tidegate.registry.tags import Tags
+from tidegate.registry.uploads import Uploads
+from tidegate.storage.blobs import BlobStore
+from tidegate.wire.errors import ClientGone
+
+_LOG = logging.getLogger(__name__)
+
+_HOLDERS = 20
+"""Repositories looked at for a mount that names no source."""
+
+CLIENT_GONE = 499
+"""Status in the audit log of a request whose client did not wait for the answer."""
+
+
+@dataclass(slots=True)
+class Exchange:
+    """One request on its way through: what is known of it so far."""
+
+    request: Request
+    route: Route
+    repository: RepositoryName = field(default_factory=RepositoryName)
+    identity: Identity = NOBODY
+    action: str = ""
+    detail: str = ""
+    digest_answered: str = ""
+
+    @property
+    def digest(self) -> Digest:
+        return Digest.parse(self.route.reference)
+
+    @property
+    def reference(self) -> Reference:
+        return parse_reference(self.route.reference)
+
+
+Handler = Callable[[Exchange], Awaitable[Response]]
+
+
+class Registry:
+    """The distribution API as an ASGI application."""
+
+    def __init__(
+        self,
+        database: Database,
+        store: BlobStore,
+        access: Access,
+        audit: Audit,
+        *,
+        sparse: bool = False,
+    ) -> None:
+        self.uploads = Uploads(database, store)
+        self._database = database
+        self._access = access
+        self._audit = audit
+        self._handlers = self._table(
+            Blobs(database, store),
+            Manifests(database, sparse=sparse),
+            Tags(database),
+            Referrers(database),
+            Repositories(database),
+        )
+
+    def _table(
+        self,
+        blobs: Blobs,
+        manifests: Manifests,
+        tags: Tags,
+        referrers: Referrers,
+        repositories: Repositories,
+    ) -> dict[Endpoint, dict[str, Handler]]:
+        """Every endpoint with its methods; what is not here is 405."""
+        uploads = self.uploads
+        return {
+            Endpoint.ROOT: _read(_ping),
+            Endpoint.CATALOG: _read(lambda x: repositories.page(x.request)),
+            Endpoint.BLOB: {
+                **_read(lambda x: blobs.pull(x.request, x.repository, x.digest)),
+                "DELETE": lambda x: blobs.delete(x.repository, x.digest),
+            },
+            Endpoint.UPLOADS: {"POST": self._start_upload},
+            Endpoint.UPLOAD: {
+                **_read(lambda x: uploads.status(x.repository, x.route.reference)),
+                "PATCH": lambda x: uploads.append(x.request, x.repository, x.route.reference),
+                "PUT": lambda x: uploads.finish(x.request, x.repository, x.route.reference),
+                "DELETE": lambda x: uploads.cancel(x.repository, x.route.reference),
+            },
+            Endpoint.MANIFEST: {
+                **_read(lambda x: manifests.pull(x.request, x.repository, x.reference)),
+                "PUT": lambda x: manifests.push(x.request, x.repository, x.reference),
+                "DELETE": lambda x: manifests.delete(x.repository, x.reference),
+            },
+            Endpoint.TAGS: _read(lambda x: tags.page(x.request, x.repository)),
+            Endpoint.REFERRERS: _read(lambda x: referrers.page(x.request, x.repository, x.digest)),
+        }
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        started = time.time()
+        request = Request(scope, receive)
+        exchange = Exchange(request, match(request.raw_path))
+        status, sent = CLIENT_GONE, 0
+        try:
+            response = await self._respond(exchange)
+            await write(response, scope, send)
+            status = response.status
+            sent = response.size if request.method != "HEAD" else 0
+            exchange.digest_answered = _digest_of(response)
+        except ClientGone:
+            exchange.detail = exchange.detail or "the client went away"
+        finally:
+            self._record(exchange, started, status, sent)
+
+    async def _respond(self, exchange: Exchange) -> Response:
+        """The endpoint's answer, or the error's."""
+        try:
+            return await self._call(exchange)
+        except ClientGone:
+            raise
+        except Exception as error:  # noqa: BLE001  the top: every error becomes an answer
+            exchange.detail = str(error)
+            known = answer(error)
+            if known is None:
+                _LOG.exception("%s %s failed", exchange.request.method, exchange.request.raw_path)
+            return known or error_response(500, "UNKNOWN", "unknown error, see the server's log")
+
+    async def _call(self, exchange: Exchange) -> Response:
+        request, route = exchange.request, exchange.route
+        methods = self._handlers.get(route.endpoint)
+        if methods is None:
+            raise EndpointUnknown
+        exchange.identity = await self._access.identify(request)
+        if route.endpoint is Endpoint.ROOT:
+            exchange.action = "login"
+            await self._access.require_login(request, exchange.identity)
+        elif route.endpoint is Endpoint.CATALOG:
+            exchange.action = "list"
+            await self._access.require_catalog(request, exchange.identity)
+        else:
+            exchange.repository = RepositoryName.parse(route.repository)
+            exchange.action = needed_action(route.endpoint, request.method)
+            await self._access.require(
+                request, exchange.identity, exchange.repository, exchange.action
+            )
+        handler = methods.get(request.method)
+        if handler is None:
+            allow = ", ".join(methods).encode()
+            raise MethodNotAllowed(f"{request.method} is not for this", [(b"allow", allow)])
+        return await handler(exchange)
+
+    async def _start_upload(self, exchange: Exchange) -> Response:
+        """POST to the uploads: a mount where one is asked for and may be, else a session."""
+        wanted = exchange.request.parameter("mount")
+        if wanted is not None:
+            digest = Digest.parse(wanted)
+            size = await self._mountable(exchange, digest)
+            if size is not None:
+                exchange.action = "mount"
+                return await self.uploads.mount(exchange.repository, digest, size)
+        return await self.uploads.start(exchange.request, exchange.repository)
+
+    async def _mountable(self, exchange: Exchange, digest: Digest) -> int | None:
+        """Size of the blob if some repository that the client may pull from holds it."""
+        for source in await self._sources(exchange.request, digest):
+            size = await links.size(self._database, source, digest)
+            if size is not None and await self._access.may_mount(
+                exchange.request, exchange.identity, source, exchange.repository
+            ):
+                return size
+        return None
+
+    async def _sources(self, request: Request, digest: Digest) -> list[RepositoryName]:
+        """Where a mount may come from: `from`, or without one whoever holds the blob.
+
+        A name that tidegate does not accept holds nothing: clients offer sources that they know
+        from other registries.
+        """
+        named = request.parameter("from")
+        if named is None:
+            return await links.holders(self._database, digest, _HOLDERS)
+        try:
+            return [RepositoryName.parse(named)]
+        except NameInvalid:
+            return []
+
+    def _record(self, exchange: Exchange, started: float, status: int, sent: int) -> None:
+        request = exchange.request
+        self._audit.record(
+            AuditEvent(
+                time=rfc3339(started),
+                action=exchange.action or request.method.lower(),
+                user=exchange.identity.user.name,
+                source=self._access.client(request),
+                repository=exchange.repository,
+                reference=exchange.route.reference,
+                digest=exchange.digest_answered,
+                status=status,
+                bytes=sent,
+                duration_ms=round((time.time() - started) * 1000, 3),
+                request_id=REQUEST_ID.get(),
+                user_agent=request.header(b"user-agent") or "",
+                detail=exchange.detail,
+            )
+        )
+
+
+def _read(handler: Handler) -> dict[str, Handler]:
+    return {"GET": handler, "HEAD": handler}
+
+
+def _digest_of(response: Response) -> str:
+    """The digest that a pull by tag found or a push stored, as the answer says it."""
+    for name, value in response.headers:
+        if name == b"docker-content-digest":
+            return value.decode()
+    return ""
+
+
+async def _ping(_exchange: Exchange) -> Response:
+    return json_response(200, {})

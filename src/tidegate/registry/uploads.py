@@ -1,0 +1,272 @@
+"""Upload sessions: how a blob comes in (distribution-spec, "Pushing Blobs").
+
+    POST ──> session ──PATCH*──> session ──PUT──> blob, linked to the repository
+      │ ?digest= with the body ─────────────────> blob
+      └ ?mount= ──> link, or a session where the mount may not be
+
+The session's row says how many bytes are in and their digest so far; the upload's file may hold
+more after a crash and is cut back to that. So any worker continues any upload, a restart loses
+none, and two requests never write one upload at a time. Bytes are safe before the row says so.
+"""
+
+import asyncio
+import time
+import uuid
+
+from tidegate.metastore import links, uploads
+from tidegate.metastore.database import Database, Transaction
+from tidegate.metastore.uploads import Upload
+from tidegate.oci.digest import ALGORITHMS, Digest
+from tidegate.oci.errors import DigestInvalid, DigestMismatch, SizeMismatch
+from tidegate.oci.name import RepositoryName
+from tidegate.oci.range import parse_chunk_range
+from tidegate.registry.errors import ChunkOutOfOrder, UploadInUse, UploadUnknown
+from tidegate.registry.request import Request
+from tidegate.registry.response import Headers, Response
+from tidegate.storage.blobs import BlobStore
+from tidegate.storage.errors import StorageFull, UploadBusy
+from tidegate.storage.receiving import Received, Receiving
+from tidegate.wire.body import receive_body
+from tidegate.wire.errors import BodyStalled, ClientGone
+
+_PATIENCE, _POLL = 5.0, 0.05
+"""Seconds that a request waits for another one to let go of its upload, and between two looks."""
+
+_PURGE_BATCH = 100
+
+
+class Uploads:
+    """The upload endpoints."""
+
+    def __init__(self, database: Database, store: BlobStore) -> None:
+        self._database = database
+        self._store = store
+
+    async def start(self, request: Request, repository: RepositoryName) -> Response:
+        """POST: a new session, or the whole blob at once where `?digest=` says which."""
+        digest = request.parameter("digest")
+        upload = Upload(
+            id=uuid.uuid4().hex,
+            repository=repository,
+            algorithm=_algorithm(request),
+            offset=0,
+            digest=None,
+            created=time.time(),
+            updated=time.time(),
+        )
+        if digest is not None:
+            return await self._receive_at_once(request, upload, Digest.parse(digest))
+        await self._database.write(lambda tx: uploads.create(tx, upload), durable=False)
+        return _session_response(202, upload, upload.offset)
+
+    async def mount(self, repository: RepositoryName, digest: Digest, size: int) -> Response:
+        """The 201 of a mount that has been allowed: the blob is linked here too."""
+        await self._link(repository, digest, size)
+        return _blob_response(repository, digest)
+
+    async def status(self, repository: RepositoryName, upload_id: str) -> Response:
+        """GET: how many bytes are in."""
+        upload = await self._find(repository, upload_id)
+        return _session_response(204, upload, upload.offset)
+
+    async def append(
+        self, request: Request, repository: RepositoryName, upload_id: str
+    ) -> Response:
+        """PATCH: one chunk, or the whole blob as a stream."""
+        upload = await self._find(repository, upload_id)
+        upload = await self._receive(request, upload)
+        return _session_response(202, upload, upload.offset)
+
+    async def finish(
+        self, request: Request, repository: RepositoryName, upload_id: str
+    ) -> Response:
+        """PUT: the last chunk if any, then the blob under the digest that the client names."""
+        upload = await self._find(repository, upload_id)
+        claimed = request.parameter("digest")
+        if claimed is None:
+            raise DigestInvalid("`?digest=` is missing: the last request of an upload names it")
+        digest = Digest.parse(claimed)
+        if request.content_length != 0:
+            upload = await self._receive(request, upload)
+        else:
+            _check_range(request, upload)
+        return await self._commit(upload, digest)
+
+    async def cancel(self, repository: RepositoryName, upload_id: str) -> Response:
+        """DELETE: the session and its bytes go."""
+        await self._drop(await self._find(repository, upload_id))
+        return Response(204)
+
+    async def purge(self, before: float) -> int:
+        """Drop every upload that has not moved since `before`, epoch seconds; how many.
+
+        Sessions first, then bytes without a session, which a crash may leave.
+        """
+        dropped = 0
+        while expired := await uploads.expired(self._database, before, _PURGE_BATCH):
+            ended = [upload for upload in expired if await self._discard_idle(upload.id)]
+            for upload in ended:
+                await self._forget(upload)
+            dropped += len(ended)
+            if not ended:
+                break
+        async for stored in self._store.uploads():
+            if (
+                stored.modified < before
+                and await uploads.find(self._database, stored.upload_id) is None
+                and await self._discard_idle(stored.upload_id)
+            ):
+                dropped += 1
+        return dropped
+
+    async def _discard_idle(self, upload_id: str) -> bool:
+        """Remove an upload's bytes, unless a request is writing them this moment."""
+        try:
+            held = await self._store.receive(upload_id, 0, ALGORITHMS[0])
+        except UploadBusy:
+            return False
+        await self._store.discard(upload_id)
+        held.close()
+        return True
+
+    async def _forget(self, upload: Upload) -> None:
+        await self._database.write(lambda tx: uploads.finish(tx, upload.id), durable=False)
+
+    async def _find(self, repository: RepositoryName, upload_id: str) -> Upload:
+        upload = await uploads.find(self._database, upload_id)
+        if upload is None or upload.repository != repository:
+            raise UploadUnknown
+        return upload
+
+    async def _drop(self, upload: Upload) -> None:
+        """End a session without a blob: first the row, so that no request finds half of it."""
+        await self._forget(upload)
+        await self._store.discard(upload.id)
+
+    async def _receive(self, request: Request, upload: Upload) -> Upload:
+        """Append the body to the upload; what came of a broken body is kept for a resume."""
+        expected = _check_range(request, upload)
+        receiving = await self._hold(upload)
+        try:
+            if (await self._find(upload.repository, upload.id)).offset != upload.offset:
+                raise UploadInUse  # another request was quicker
+            await receive_body(request.scope, request.receive, receiving, expected)
+        except (ClientGone, BodyStalled):
+            await self._advance(upload, receiving.end())
+            raise
+        except StorageFull:
+            await self._drop(upload)  # a full disk needs the space more than a resume
+            raise
+        else:
+            advanced = await self._advance(upload, receiving.end())
+        finally:
+            receiving.close()
+        if expected is not None and advanced.offset - upload.offset != expected:
+            raise SizeMismatch(
+                f"Content-Range speaks of {expected} bytes, {advanced.offset - upload.offset} came"
+            )
+        return advanced
+
+    async def _hold(self, upload: Upload) -> Receiving:
+        """The upload, for this request alone.
+
+        A client that lost its connection comes back before the server has noticed: its old request
+        is given `_PATIENCE` seconds to end.
+        """
+        for _ in range(round(_PATIENCE / _POLL)):
+            try:
+                return await self._store.receive(upload.id, upload.offset, upload.algorithm)
+            except UploadBusy:
+                await asyncio.sleep(_POLL)
+        raise UploadInUse
+
+    async def _advance(self, upload: Upload, received: Received) -> Upload:
+        """Record what the upload holds now; written before the upload is let go of."""
+        now = time.time()
+
+        def advance(tx: Transaction) -> bool:
+            return uploads.advance(tx, upload, received.offset, received.digest, now)
+
+        if not await self._database.write(advance, durable=False):
+            raise UploadUnknown  # cancelled or purged meanwhile
+        return upload._replace(offset=received.offset, digest=received.digest, updated=now)
+
+    async def _receive_at_once(self, request: Request, upload: Upload, digest: Digest) -> Response:
+        receiving = await self._store.receive(upload.id, 0, digest.algorithm)
+        try:
+            await receive_body(request.scope, request.receive, receiving, None)
+            received = receiving.end()
+            receiving.close()
+            size = await self._store.commit(upload.id, digest, received)
+        except BaseException:
+            receiving.close()
+            await self._store.discard(upload.id)
+            raise
+        await self._link(upload.repository, digest, size)
+        return _blob_response(upload.repository, digest)
+
+    async def _commit(self, upload: Upload, digest: Digest) -> Response:
+        received = Received(upload.offset, upload.digest)
+        try:
+            size = await self._store.commit(upload.id, digest, received)
+        except (DigestMismatch, StorageFull):
+            await self._drop(upload)
+            raise
+        await self._link(upload.repository, digest, size, upload.id)
+        return _blob_response(upload.repository, digest)
+
+    async def _link(
+        self, repository: RepositoryName, digest: Digest, size: int, upload_id: str | None = None
+    ) -> None:
+        now = time.time()
+
+        def link(tx: Transaction) -> None:
+            links.link(tx, repository, digest, size, now)
+            if upload_id is not None:
+                uploads.finish(tx, upload_id)
+
+        await self._database.write(link)
+
+
+def _algorithm(request: Request) -> str:
+    """The algorithm that a session hashes with: a hint, the digest at the end decides."""
+    hint = request.parameter("digest-algorithm")
+    if hint is not None and hint not in ALGORITHMS:
+        raise DigestInvalid(f"{hint[:40]!r} is no registered digest algorithm")
+    return hint or ALGORITHMS[0]
+
+
+def _check_range(request: Request, upload: Upload) -> int | None:
+    """Bytes that a chunk says it has, None when it does not; it must continue the upload."""
+    header = request.header(b"content-range")
+    if header is None:
+        return None
+    start, count = parse_chunk_range(header)
+    if start != upload.offset:
+        raise ChunkOutOfOrder(
+            f"this upload stands at {upload.offset}, the chunk starts at {start}",
+            _session_headers(upload, upload.offset),
+        )
+    length = request.content_length
+    if length is not None and length != count:
+        raise SizeMismatch(f"Content-Range speaks of {count} bytes, Content-Length of {length}")
+    return count
+
+
+def _session_headers(upload: Upload, offset: int) -> Headers:
+    """Where an upload goes on. `0-0` also stands for no byte at all, as Docker's registry says."""
+    location = f"/v2/{upload.repository}/blobs/uploads/{upload.id}"
+    return [
+        (b"location", location.encode()),
+        (b"range", f"0-{max(offset - 1, 0)}".encode()),
+        (b"docker-upload-uuid", upload.id.encode()),
+    ]
+
+
+def _session_response(status: int, upload: Upload, offset: int) -> Response:
+    return Response(status, _session_headers(upload, offset))
+
+
+def _blob_response(repository: RepositoryName, digest: Digest) -> Response:
+    location = f"/v2/{repository}/blobs/{digest}".encode()
+    return Response(201, [(b"location", location), (b"docker-content-digest", digest.encode())])

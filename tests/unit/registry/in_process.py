@@ -1,0 +1,177 @@
+"""The registry in this process, with bytes in memory and an embedded database, over HTTP."""
+
+import asyncio
+import atexit
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+
+import httpx
+
+from tests.registry_client import RegistryClient
+from tests.server import PASSWORD, USERNAME
+from tidegate.apimachinery.authorizer import Attributes, Authorizer, User
+from tidegate.auth.accounts import StoredAccounts
+from tidegate.auth.authenticator import Authenticator
+from tidegate.auth.authorizer import LocalAuthorizer
+from tidegate.auth.keys import KeyRing
+from tidegate.auth.login import PasswordLogin
+from tidegate.auth.passwords import PasswordHashes
+from tidegate.auth.token_endpoint import TokenEndpoint
+from tidegate.auth.tokens import Tokens
+from tidegate.cli.setup import prepare
+from tidegate.config import load
+from tidegate.metastore import keys, users
+from tidegate.metastore.database import Database
+from tidegate.metastore.open import open_database
+from tidegate.observability.audit import AuditEvent
+from tidegate.registry.access import SERVICE, TOKEN_PATH, Access, Origins
+from tidegate.registry.request import Receive, Scope, Send
+from tidegate.registry.service import Registry
+from tidegate.registry.token import TokenService
+from tidegate.storage.blobs import BlobStore
+from tidegate.storage.memory import Memory
+
+
+class Recorded(list[AuditEvent]):
+    """An audit that keeps its events for the test to read."""
+
+    def record(self, event: AuditEvent) -> None:
+        self.append(event)
+
+    def close(self) -> None:
+        pass
+
+
+class Rights:
+    """An authorizer of a written list: `(user, verb, project)`; administrators may everything."""
+
+    def __init__(self, *allowed: tuple[str, str, str]) -> None:
+        self._allowed = set(allowed)
+        self._administrators = LocalAuthorizer(anonymous_pull=False)
+
+    async def authorize(self, user: User, attributes: Attributes) -> bool:
+        if (user.name, attributes.verb, attributes.namespace) in self._allowed:
+            return True
+        return await self._administrators.authorize(user, attributes)
+
+
+class InProcess:
+    """A running registry: clients of it, its audit, its store."""
+
+    def __init__(self, runner: asyncio.Runner, application: Registry, token: TokenService) -> None:
+        self._runner = runner
+        self._registry = application
+        self._token = token
+        self.audit = Recorded()
+        self.uploads = application.uploads
+
+    def client(self, name: str | None = USERNAME, password: str = PASSWORD) -> RegistryClient:
+        """A client with these credentials; None for nobody's."""
+        credentials = (name, password) if name is not None else None
+        return self._over(RegistryClient("http://registry.test", credentials=credentials))
+
+    def bearer(self, token: str) -> RegistryClient:
+        """A client with a bearer token."""
+        return self._over(RegistryClient("http://registry.test", bearer=token))
+
+    def token(self, *scopes: str, name: str = USERNAME, password: str = PASSWORD) -> str:
+        """A token for `scopes` from the token endpoint."""
+        answer = self.client(name, password).http.get(
+            TOKEN_PATH, params={"service": SERVICE, "scope": list(scopes)}
+        )
+        assert answer.status_code == 200, answer.text
+        return str(answer.json()["token"])
+
+    def purge(self, before: float) -> int:
+        return self._runner.run(self.uploads.purge(before))
+
+    def _over(self, client: RegistryClient) -> RegistryClient:
+        inner = client.http
+        client.http = httpx.Client(
+            base_url=inner.base_url,
+            auth=inner.auth,
+            headers=inner.headers,
+            transport=_Transport(self._runner, self),
+        )
+        inner.close()
+        return client
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        handler = self._token if scope["path"] == TOKEN_PATH else self._registry
+        await handler(scope, receive, send)
+
+
+class _Transport(httpx.BaseTransport):
+    def __init__(self, runner: asyncio.Runner, application: InProcess) -> None:
+        self._runner = runner
+        self._inner = httpx.ASGITransport(application)  # type: ignore[arg-type]  # its messages are stricter
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        return self._runner.run(self._answer(request))
+
+    async def _answer(self, request: httpx.Request) -> httpx.Response:
+        if not isinstance(request.stream, httpx.AsyncByteStream):
+            request.stream = httpx.ByteStream(b"".join(request.stream))
+        response = await self._inner.handle_async_request(request)
+        content = await response.aread()
+        headers = [pair for pair in response.headers.raw if pair[0] != b"content-encoding"]
+        return httpx.Response(response.status_code, headers=headers, content=content)
+
+
+@contextmanager
+def in_process(
+    directory: Path,
+    authorizer: Authorizer | None = None,
+    more_users: tuple[str, ...] = (),
+    *,
+    sparse: bool = False,
+    capacity: int | None = None,
+) -> Iterator[InProcess]:
+    """A registry whose bytes are in memory; `more_users` have the same password."""
+    url = f"sqlite:///{directory / 'metadata.db'}"
+    shutil.copy(_prepared(), directory / "metadata.db")
+    authorizer = authorizer or LocalAuthorizer(anonymous_pull=False)
+    with asyncio.Runner() as runner:
+        database = runner.run(open_database(url))
+        hashes = PasswordHashes()
+        for name in more_users:
+            runner.run(_add(database, hashes, name))
+        accounts = StoredAccounts(database)
+        login = PasswordLogin(accounts, hashes, time.monotonic)
+        tokens = Tokens(KeyRing(lambda: keys.signing(database)), SERVICE)
+        origins = Origins("", ())
+        access = Access(Authenticator(login, tokens, accounts, time.time), authorizer, origins)
+        audit = Recorded()
+        registry = Registry(database, BlobStore(Memory(capacity)), access, audit, sparse=sparse)
+        token = TokenService(
+            TokenEndpoint(login, tokens, authorizer, SERVICE, time.time), origins, audit
+        )
+        running = InProcess(runner, registry, token)
+        running.audit = audit
+        try:
+            yield running
+        finally:
+            hashes.close()
+            runner.run(database.close())
+
+
+@cache
+def _prepared() -> Path:
+    """A database with schema, administrator and signing key, made once and copied for each test."""
+    path = Path(tempfile.mkdtemp(prefix="tidegate-test-")) / "metadata.db"
+    atexit.register(shutil.rmtree, path.parent)
+    settings = load({"data": path.parent, "admin_password": PASSWORD}, environment={}).settings
+    asyncio.run(prepare(settings))
+    return path
+
+
+async def _add(database: Database, hashes: PasswordHashes, name: str) -> None:
+    user = users.User(
+        name, await hashes.hash(PASSWORD), admin=False, disabled=False, changed_at=1.0
+    )
+    await database.write(lambda tx: users.put(tx, user))

@@ -1,0 +1,171 @@
+"""Who may, and what a refusal says (DESIGN: 401, 401 insufficient_scope, 403)."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.images import Content, small_image
+from tests.registry_client import error_codes
+from tests.server import PASSWORD, USERNAME
+from tests.unit.registry.in_process import InProcess, Rights, in_process
+from tidegate.auth.authorizer import LocalAuthorizer
+
+IMAGE = small_image("one")
+REPOSITORY = "shop/web"
+REQUESTS = [
+    ("GET", f"/v2/{REPOSITORY}/manifests/1", "pull"),
+    ("HEAD", f"/v2/{REPOSITORY}/manifests/1", "pull"),
+    ("PUT", f"/v2/{REPOSITORY}/manifests/2", "pull,push"),
+    ("DELETE", f"/v2/{REPOSITORY}/manifests/1", "delete"),
+    ("GET", f"/v2/{REPOSITORY}/blobs/{IMAGE.blobs[0].digest}", "pull"),
+    ("DELETE", f"/v2/{REPOSITORY}/blobs/{IMAGE.blobs[0].digest}", "delete"),
+    ("POST", f"/v2/{REPOSITORY}/blobs/uploads/", "pull,push"),
+    ("PATCH", f"/v2/{REPOSITORY}/blobs/uploads/{'0' * 32}", "pull,push"),
+    ("DELETE", f"/v2/{REPOSITORY}/blobs/uploads/{'0' * 32}", "pull,push"),
+    ("GET", f"/v2/{REPOSITORY}/tags/list", "pull"),
+    ("GET", f"/v2/{REPOSITORY}/referrers/{IMAGE.digest}", "pull"),
+]
+
+
+@pytest.mark.parametrize(("method", "path", "actions"), REQUESTS)
+def test_nobody_is_challenged_for_exactly_what_the_request_needs(
+    registry: InProcess, method: str, path: str, actions: str
+) -> None:
+    answer = registry.client(None).http.request(method, path)
+    assert answer.status_code == 401
+    assert answer.headers["www-authenticate"] == (
+        'Bearer realm="http://registry.test/openshift/token",service="tidegate",'
+        f'scope="repository:{REPOSITORY}:{actions}"'
+    )
+
+
+@pytest.mark.parametrize(("method", "path", "actions"), REQUESTS)
+def test_a_token_of_another_repository_is_told_to_get_a_wider_one(
+    registry: InProcess, method: str, path: str, actions: str
+) -> None:
+    narrow = registry.bearer(registry.token("repository:shop/other:pull,push,delete"))
+    answer = narrow.http.request(method, path)
+    assert answer.status_code == 401
+    challenge = answer.headers["www-authenticate"]
+    assert 'error="insufficient_scope"' in challenge
+    assert f"repository:{REPOSITORY}:{actions}" in challenge
+    wide = registry.bearer(registry.token(f"repository:{REPOSITORY}:{actions}"))
+    assert wide.http.request(method, path).status_code not in (401, 403)
+
+
+@pytest.mark.parametrize(("method", "path", "actions"), REQUESTS)
+def test_who_lacks_the_right_is_denied_whether_the_name_exists_or_not(
+    tmp_path: Path, method: str, path: str, actions: str
+) -> None:
+    with in_process(tmp_path, Rights(), more_users=("una",)) as registry:
+        registry.client().push(REPOSITORY, IMAGE, "1")
+        una = registry.client("una")
+        there = una.http.request(method, path)
+        absent = una.http.request(method, path.replace("shop/web", "no/where"))
+        assert (there.status_code, absent.status_code) == (403, 403)
+        assert there.content == absent.content
+        if method != "HEAD":
+            assert error_codes(there) == ["DENIED"]
+        token = registry.bearer(registry.token(f"repository:{REPOSITORY}:{actions}", name="una"))
+        assert token.http.request(method, path).status_code == 403
+
+
+def test_the_ping_wants_somebody(registry: InProcess) -> None:
+    answer = registry.client(None).http.get("/v2/")
+    assert answer.status_code == 401
+    assert answer.headers["docker-distribution-api-version"] == "registry/2.0"
+    assert registry.client().http.get("/v2/").json() == {}
+    assert registry.bearer(registry.token()).http.get("/v2/").status_code == 200
+
+
+def test_the_catalog_is_not_for_everybody(tmp_path: Path) -> None:
+    with in_process(tmp_path, Rights(("una", "get", "shop")), more_users=("una",)) as registry:
+        assert registry.client("una").http.get("/v2/_catalog").status_code == 403
+        nobody = registry.client(None).http.get("/v2/_catalog")
+        assert 'scope="registry:catalog:*"' in nobody.headers["www-authenticate"]
+        token = registry.token("registry:catalog:*")
+        assert registry.bearer(token).http.get("/v2/_catalog").status_code == 200
+
+
+def test_nobody_pulls_unless_the_setting_says_so_and_never_pushes(tmp_path: Path) -> None:
+    with in_process(tmp_path, LocalAuthorizer(anonymous_pull=True)) as registry:
+        registry.client().push(REPOSITORY, IMAGE, "1")
+        nobody = registry.client(None)
+        assert nobody.manifest(REPOSITORY, "1").status_code == 200
+        assert nobody.http.get("/v2/").status_code == 401  # or docker would never log in
+        assert nobody.put_manifest(REPOSITORY, "2", IMAGE.manifest).status_code == 401
+        issued = nobody.http.get(f"/openshift/token?scope=repository:{REPOSITORY}:pull,push")
+        token = registry.bearer(issued.json()["token"])
+        assert token.http.get("/v2/").status_code == 200
+        assert token.manifest(REPOSITORY, "1").status_code == 200
+        assert token.put_manifest(REPOSITORY, "2", IMAGE.manifest).status_code == 401
+
+
+def test_nobody_gets_no_token_where_nobody_may_anything(registry: InProcess) -> None:
+    answer = registry.client(None).http.get(f"/openshift/token?scope=repository:{REPOSITORY}:pull")
+    assert answer.status_code == 401
+    assert answer.headers["www-authenticate"].startswith("Basic ")
+
+
+def test_the_oauth_form_gives_a_token_too(registry: InProcess) -> None:
+    form = {
+        "grant_type": "password",
+        "service": "tidegate",
+        "scope": f"repository:{REPOSITORY}:pull",
+        "username": USERNAME,
+        "password": PASSWORD,
+    }
+    nobody = registry.client(None)
+    answer = nobody.http.post("/openshift/token", data=form)
+    assert answer.status_code == 200
+    assert answer.headers["cache-control"] == "no-store"
+    assert registry.bearer(answer.json()["access_token"]).http.get("/v2/").status_code == 200
+    wrong = nobody.http.post("/openshift/token", data=form | {"password": "wrong"})
+    assert wrong.status_code == 401
+    other = nobody.http.post("/openshift/token", data=form | {"grant_type": "implicit"})
+    assert (other.status_code, other.json()["error"]) == (400, "unsupported_grant_type")
+    assert nobody.http.put("/openshift/token").status_code == 400
+
+
+@pytest.mark.parametrize("authorization", ["Basic !!!", "Basic YWRtaW46d3Jvbmc=", "Digest x", "x"])
+def test_wrong_credentials_are_401_and_never_taken_for_nobody(
+    tmp_path: Path, authorization: str
+) -> None:
+    with in_process(tmp_path, LocalAuthorizer(anonymous_pull=True)) as registry:
+        registry.client().push(REPOSITORY, IMAGE, "1")
+        answer = registry.client(None).http.get(
+            f"/v2/{REPOSITORY}/manifests/1", headers={"Authorization": authorization}
+        )
+        assert (answer.status_code, error_codes(answer)) == (401, ["UNAUTHORIZED"])
+
+
+@pytest.mark.parametrize(
+    "name", ["busybox", "a/b/c", "A/b", "a/b__c", "..%2f..%2fetc/passwd", "a/%00", "a%2fb/c"]
+)
+def test_a_name_of_another_form_is_refused_with_the_rule(registry: InProcess, name: str) -> None:
+    answer = registry.client().http.get(f"/v2/{name}/manifests/latest")
+    assert (answer.status_code, error_codes(answer)) == (400, ["NAME_INVALID"])
+    assert "<project>/<stream>" in answer.text
+
+
+def test_an_unknown_path_is_404(registry: InProcess) -> None:
+    answer = registry.client().http.get("/v2/a/b/nothing")
+    assert (answer.status_code, error_codes(answer)) == (404, ["UNSUPPORTED"])
+
+
+def test_every_request_is_recorded_once_with_who_what_and_how_it_ended(registry: InProcess) -> None:
+    registry.client().put_blob(REPOSITORY, Content(b"x"))
+    registry.client(None).manifest(REPOSITORY, "1")
+    pushed, denied = registry.audit[-2], registry.audit[-1]
+    assert (pushed.action, pushed.user, pushed.repository, pushed.status) == (
+        "push",
+        "admin",
+        REPOSITORY,
+        201,
+    )
+    assert (denied.action, denied.user, denied.reference, denied.status) == (
+        "pull",
+        "system:anonymous",
+        "1",
+        401,
+    )

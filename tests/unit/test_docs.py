@@ -1,0 +1,38 @@
+"""What is declared in the code and told in the docs is the same."""
+
+import re
+from dataclasses import fields
+from pathlib import Path
+
+from tidegate.config import Settings
+from tidegate.registry.errors import ERRORS
+
+DOCS = Path(__file__).parent.parent.parent / "docs"
+
+
+def test_every_setting_is_documented_with_its_default_and_meaning() -> None:
+    text = (DOCS / "sre.md").read_text("utf-8")
+    table = text.split("<!-- settings -->")[1].split("<!-- /settings -->")[0]
+    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in table.splitlines()[3:]]
+    documented = {name.strip("`"): (default.strip("`"), meaning) for name, default, meaning in rows}
+    declared = {
+        each.name: (str(each.default) if each.default != () else "", each.metadata["meaning"])
+        for each in fields(Settings)
+    }
+    assert documented == declared
+
+
+def test_every_dependency_has_its_line() -> None:
+    text = (DOCS / "architecture.md").read_text("utf-8")
+    section = text.split("## Dependencies")[1]
+    project = (DOCS.parent / "pyproject.toml").read_text("utf-8")
+    block = project.split("dependencies = [")[1].split("]\n")[0]
+    names = re.findall(r'^\s+"([a-z0-9-]+)', block, re.MULTILINE)
+    assert len(names) > 5
+    assert [name for name in names if name.split("-")[0] not in section] == []
+
+
+def test_each_exception_has_one_answer_and_each_code_a_status() -> None:
+    exceptions = [error.exception for error in ERRORS]
+    assert len(exceptions) == len(set(exceptions))
+    assert all(400 <= error.status < 600 for error in ERRORS)
