@@ -7,6 +7,7 @@ log. Codes outside the specification's list are those that real clients meet (DE
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from tidegate.auth.errors import HostInvalid
 from tidegate.metastore.errors import MetastoreBusy, MetastoreFull, MetastoreUnavailable
 from tidegate.oci.digest import Digest
 from tidegate.oci.errors import (
@@ -130,6 +131,7 @@ ERRORS = (
     ErrorCode(TagInvalid, 400, "TAG_INVALID", "invalid tag"),
     ErrorCode(TooManyTags, 414, "TAG_INVALID", "too many tags in one request"),
     ErrorCode(PaginationInvalid, 400, "PAGINATION_NUMBER_INVALID", "invalid number of results"),
+    ErrorCode(HostInvalid, 400, "UNSUPPORTED", "the Host header names no host"),
     ErrorCode(Unauthorized, 401, "UNAUTHORIZED", "authentication required"),
     ErrorCode(Denied, 403, "DENIED", "requested access to the resource is denied"),
     ErrorCode(MethodNotAllowed, 405, "UNSUPPORTED", "the operation is unsupported"),
@@ -145,7 +147,7 @@ ERRORS = (
 
 _BY_EXCEPTION = {each.exception: each for each in ERRORS}
 
-_OWN_TEXT = (RegistryError, ValueError)
+_OWN_TEXT = (RegistryError, HostInvalid, ValueError)
 """Exceptions whose text is a sentence for the client; the others' may name paths and hosts."""
 
 

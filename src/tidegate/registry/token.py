@@ -3,7 +3,13 @@
 import time
 
 from tidegate.auth.challenge import basic_challenge
-from tidegate.auth.errors import AuthError, InvalidCredentials, InvalidTokenRequest, Throttled
+from tidegate.auth.errors import (
+    AuthError,
+    HostInvalid,
+    InvalidCredentials,
+    InvalidTokenRequest,
+    Throttled,
+)
 from tidegate.auth.token_endpoint import (
     REQUEST_LIMIT,
     TokenEndpoint,
@@ -38,12 +44,15 @@ class TokenService:
         client = self._origins.client(request)
         user = detail = ""
         try:
+            realm = self._origins.realm(request)
             issued = await self._endpoint.issue(await _read(request), client)
             user = issued.user.name
             response = json_response(200, issued.answer, [_NO_STORE])
+        except HostInvalid as error:
+            response = error_response(400, "UNSUPPORTED", str(error))
         except AuthError as error:
             user, detail = getattr(error, "user", ""), str(error)
-            response = self._refusal(request, error)
+            response = _refusal(realm, error)
         except BodyTooLarge as error:
             response = error_response(413, "SIZE_INVALID", str(error))
         except ClientGone:
@@ -63,23 +72,22 @@ class TokenService:
             )
         )
 
-    def _refusal(self, request: Request, error: AuthError) -> Response:
-        if isinstance(error, Throttled):
-            wait = (b"retry-after", str(error.retry_after).encode())
-            return error_response(429, "TOOMANYREQUESTS", str(error), [wait])
-        if isinstance(error, InvalidCredentials):
-            challenge = basic_challenge(self._origins.realm(request)).encode("latin-1")
-            return error_response(
-                401, "UNAUTHORIZED", str(error), [(b"www-authenticate", challenge)]
-            )
-        code = error.code if isinstance(error, InvalidTokenRequest) else "invalid_request"
-        # RFC 6749 section 5.2 beside the registry's own form: clients read one or the other.
-        body = {
-            "error": code,
-            "error_description": str(error),
-            "errors": [{"code": "UNSUPPORTED", "message": str(error), "detail": None}],
-        }
-        return json_response(400, body, [_NO_STORE])
+
+def _refusal(realm: str, error: AuthError) -> Response:
+    if isinstance(error, Throttled):
+        wait = (b"retry-after", str(error.retry_after).encode())
+        return error_response(429, "TOOMANYREQUESTS", str(error), [wait])
+    if isinstance(error, InvalidCredentials):
+        challenge = basic_challenge(realm).encode("latin-1")
+        return error_response(401, "UNAUTHORIZED", str(error), [(b"www-authenticate", challenge)])
+    code = error.code if isinstance(error, InvalidTokenRequest) else "invalid_request"
+    # RFC 6749 section 5.2 beside the registry's own form: clients read one or the other.
+    body = {
+        "error": code,
+        "error_description": str(error),
+        "errors": [{"code": "UNSUPPORTED", "message": str(error), "detail": None}],
+    }
+    return json_response(400, body, [_NO_STORE])
 
 
 async def _read(request: Request) -> TokenRequest:

@@ -153,6 +153,15 @@ def test_an_unknown_path_is_404(registry: InProcess) -> None:
     assert (answer.status_code, error_codes(answer)) == (404, ["UNSUPPORTED"])
 
 
+@pytest.mark.parametrize("host", ["u@h", "a b", '"x"', "h:port", ""])
+def test_a_host_that_is_none_is_400_and_reaches_no_challenge(
+    registry: InProcess, host: str
+) -> None:
+    for path in ("/v2/", "/openshift/token"):
+        answer = registry.client(None).http.get(path, headers={"Host": host})
+        assert (answer.status_code, error_codes(answer)) == (400, ["UNSUPPORTED"])
+
+
 def test_every_request_is_recorded_once_with_who_what_and_how_it_ended(registry: InProcess) -> None:
     registry.client().put_blob(REPOSITORY, Content(b"x"))
     registry.client(None).manifest(REPOSITORY, "1")
