@@ -83,7 +83,7 @@ class Application:
 
     def __init__(self, registry: Handler, token: Handler, database: Database) -> None:
         self._registry = registry
-        self._database = database
+        self.database = database
         self._paths: dict[str, Handler] = {
             TOKEN_PATH: token,
             "/": self._live,
@@ -92,7 +92,7 @@ class Application:
             "/readyz": self._ready,
         }
         self._in_flight = 0
-        self._draining = False
+        self.draining = False
         self._idle = asyncio.Event()
         self._idle.set()
 
@@ -101,7 +101,7 @@ class Application:
         path: str = scope["path"]
         handler = self._registry if path.startswith("/v2") else self._paths.get(path, _not_found)
         REQUEST_ID.set(accept_request_id(_request_id(scope)))
-        if self._draining and handler is not self._live:
+        if self.draining and handler is not self._live:
             await write(_draining(), scope, send)
             return
         self._in_flight += 1
@@ -115,7 +115,7 @@ class Application:
 
     async def drain(self, patience: float) -> None:
         """Turn new requests away until those in flight have ended, at most `patience` seconds."""
-        self._draining = True
+        self.draining = True
         try:
             async with asyncio.timeout(patience):
                 await self._idle.wait()
@@ -130,7 +130,7 @@ class Application:
         """Requests would succeed: the database answers."""
         try:
             async with asyncio.timeout(2.0):
-                await self._database.fetch("SELECT 1")
+                await self.database.fetch("SELECT 1")
         except (MetastoreError, TimeoutError):
             await write(_text(503, b"the metadata database does not answer"), scope, send)
         else:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 import msgspec
 
+from tidegate.observability.request_id import REQUEST_ID
 from tidegate.registry.request import Scope, Send
 from tidegate.storage.blobs import OpenBlob
 from tidegate.wire.send import send_file
@@ -67,7 +68,7 @@ def warning(text: str) -> tuple[bytes, bytes]:
 async def write(response: Response, scope: Scope, send: Send) -> None:
     """Send `response`; a HEAD gets the same headers and no body."""
     length = response.size
-    headers = [API_VERSION, *response.headers]
+    headers = [API_VERSION, (b"x-request-id", REQUEST_ID.get().encode()), *response.headers]
     if response.status not in (204, 304) and not _declares_length(response.headers):
         headers.append((b"content-length", str(length).encode()))
     await send({"type": "http.response.start", "status": response.status, "headers": headers})
