@@ -45,7 +45,9 @@ async def assemble(settings: Settings) -> AsyncIterator["Application"]:
     async with AsyncExitStack() as stack:
         database = await open_database(settings.database_url)
         stack.push_async_callback(database.close)
-        store = BlobStore(Filesystem(settings.data))
+        driver = Filesystem(settings.data)
+        stack.callback(driver.close)
+        store = BlobStore(driver)
         audit = _audit(settings)
         stack.callback(audit.close)
         hashes = PasswordHashes()

@@ -5,8 +5,7 @@ import sys
 import typer
 
 from tidegate import __version__
-
-# from tidegate.cli.check import check
+from tidegate.cli.check import check
 from tidegate.cli.refusal import Refused
 from tidegate.cli.serve import serve
 from tidegate.cli.settings import config
@@ -21,7 +20,7 @@ program = typer.Typer(
 )
 program.command()(serve)
 program.command()(config)
-# program.command()(check)
+program.command()(check)
 program.add_typer(user, name="user")
 
 

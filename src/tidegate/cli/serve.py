@@ -16,7 +16,7 @@ from tidegate.cli.listeners import Listener, listen
 from tidegate.cli.refusal import Refused
 from tidegate.cli.settings import ConfigFile, DataDirectory, effective
 from tidegate.cli.supervisor import UNFIT, Supervisor
-from tidegate.cli.worker import Certificate, Listening, run_worker
+from tidegate.cli.worker import Certificate, Listening, run_worker, tls_context
 from tidegate.config import Settings, split_address
 from tidegate.metastore.errors import MetastoreError
 from tidegate.storage.errors import StorageError
@@ -63,8 +63,8 @@ def _run(settings: Settings) -> int:
     datadir.prepare(settings.data, sqlite=settings.database_url.startswith("sqlite:"))
     datadir.hold(settings.data)
     listeners = _listen(settings)
-    password = _in_child(lambda: asyncio.run(setup.prepare(settings)))
     certificate = _certificate(settings, listeners)
+    password = _in_child(lambda: asyncio.run(setup.prepare(settings)))
     supervisor = Supervisor(
         lambda number, lifeline, ready: _work(
             settings, certificate, listeners, number, lifeline, ready
@@ -88,10 +88,14 @@ def _listen(settings: Settings) -> list[Listener]:
 def _certificate(settings: Settings, listeners: list[Listener]) -> Certificate | None:
     """The certificate of the TLS listeners: the one named, or of our own authority."""
     if settings.tls_cert:
-        for path in (settings.tls_cert, settings.tls_key):
-            if not os.access(path, os.R_OK):
-                raise Refused(f"certificate or key {path} cannot be read")
-        return Certificate(Path(settings.tls_cert), Path(settings.tls_key))
+        named = Certificate(Path(settings.tls_cert), Path(settings.tls_key))
+        try:
+            tls_context(named)
+        except OSError as error:  # ssl's errors are OSErrors too
+            raise Refused(
+                f"certificate {named.chain} with key {named.key}: {error.strerror or error}"
+            ) from error
+        return named
     if not any(each.tls for each in listeners):
         return None
     names = [each.host for each in listeners if each.host not in ("0.0.0.0", "::")]  # noqa: S104

@@ -6,8 +6,8 @@ from typing import Annotated
 
 import typer
 
-from tidegate.cli import setup
 from tidegate.auth.errors import PasswordRefused
+from tidegate.cli import setup
 from tidegate.cli.refusal import Refused
 from tidegate.cli.settings import ConfigFile, DataDirectory, effective
 from tidegate.metastore.errors import MetastoreError

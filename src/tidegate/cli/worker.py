@@ -88,7 +88,7 @@ async def _serve(
     async with app.assemble(settings) as application, asyncio.TaskGroup() as tasks:
         servers = []
         for each in listening:
-            tls = _tls_context(certificate) if each.tls and certificate is not None else None
+            tls = tls_context(certificate) if each.tls and certificate is not None else None
             server = _Server(_uvicorn_config(application, limits, threads, tls))
             tasks.create_task(server.serve(sockets=[each.socket]))
             servers.append(server)
@@ -130,7 +130,8 @@ def _uvicorn_config(
     )
 
 
-def _tls_context(certificate: Certificate) -> ssl.SSLContext:
+def tls_context(certificate: Certificate) -> ssl.SSLContext:
+    """What a TLS listener speaks with; `OSError` when the files do not serve."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.load_cert_chain(certificate.chain, certificate.key)
