@@ -33,7 +33,7 @@ async def holders(db: Database, digest: Digest, limit: int) -> list[RepositoryNa
         "SELECT r.name FROM blobs b"
         " JOIN links l ON l.blob_id = b.id AND l.deleted_at IS NULL"
         " JOIN repositories r ON r.id = l.repository_id"
-        " WHERE b.digest = ? ORDER BY l.repository_id LIMIT ?",
+        " WHERE b.digest = ? AND b.size IS NOT NULL ORDER BY l.repository_id LIMIT ?",
         (digest, limit),
     )
     return [RepositoryName(name) for (name,) in rows]
@@ -75,13 +75,16 @@ def unlink(tx: Transaction, repository: RepositoryName, digest: Digest, now: flo
 def sizes(
     tx: Transaction, repository: RepositoryName, digests: Sequence[Digest]
 ) -> dict[Digest, int]:
-    """Bytes of those blobs that the repository may read, or might again by `revive`."""
+    """Bytes of those blobs that the repository may read, or might again by `revive`.
+
+    A blob that was lost (`blobs.lose`) is not among them, so that its next push brings it back.
+    """
     found: dict[Digest, int] = {}
     for marks, values in batches(digests):
         rows = tx.fetch(
-            # CROSS JOIN: SQLite keeps to this order, and does not read all of the repository's links
+            # CROSS JOIN holds SQLite to this order; else it reads all of the repository's links
             "SELECT b.digest, b.size FROM blobs b CROSS JOIN links l"  # noqa: S608 - placeholders
-            f" WHERE b.digest IN ({marks}) AND l.blob_id = b.id"
+            f" WHERE b.digest IN ({marks}) AND b.size IS NOT NULL AND l.blob_id = b.id"
             " AND l.repository_id = (SELECT id FROM repositories WHERE name = ?)",
             (*values, repository),
         )

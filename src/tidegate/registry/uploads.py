@@ -104,7 +104,7 @@ class Uploads:
         """
         dropped = 0
         while expired := await uploads.expired(self._database, before, _PURGE_BATCH):
-            ended = [upload for upload in expired if await self._discard_idle(upload.id)]
+            ended = [upload for upload in expired if await self._store.discard_idle(upload.id)]
             for upload in ended:
                 await self._forget(upload)
             dropped += len(ended)
@@ -114,20 +114,10 @@ class Uploads:
             if (
                 stored.modified < before
                 and await uploads.find(self._database, stored.upload_id) is None
-                and await self._discard_idle(stored.upload_id)
+                and await self._store.discard_idle(stored.upload_id)
             ):
                 dropped += 1
         return dropped
-
-    async def _discard_idle(self, upload_id: str) -> bool:
-        """Remove an upload's bytes, unless a request is writing them this moment."""
-        try:
-            held = await self._store.receive(upload_id, 0, ALGORITHMS[0])
-        except UploadBusy:
-            return False
-        await self._store.discard(upload_id)
-        held.close()
-        return True
 
     async def _forget(self, upload: Upload) -> None:
         await self._database.write(lambda tx: uploads.finish(tx, upload.id), durable=False)

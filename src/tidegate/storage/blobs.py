@@ -11,6 +11,7 @@ counts never change again, and its digest may stand for them at `commit` without
 
 import asyncio
 import os
+import uuid
 from collections.abc import AsyncIterator
 from types import TracebackType
 from typing import TYPE_CHECKING, NamedTuple, Self
@@ -19,7 +20,7 @@ from tidegate.oci.digest import Digest
 from tidegate.oci.errors import DigestMismatch
 from tidegate.storage import layout, posix
 from tidegate.storage.driver import Driver, LocalFiles
-from tidegate.storage.errors import BlobMissing, StorageError, UploadTruncated
+from tidegate.storage.errors import BlobMissing, StorageError, UploadBusy, UploadTruncated
 from tidegate.storage.receiving import Received, Receiving, RunningHashes
 from tidegate.storage.rehash import rehash
 
@@ -139,6 +140,18 @@ class BlobStore:
         """Remove an upload's bytes, if there are any."""
         await self._driver.delete(layout.upload_path(upload_id))
 
+    async def discard_idle(self, upload_id: str) -> bool:
+        """Remove an upload's bytes, unless somebody is writing to it; whether they went."""
+        path = layout.upload_path(upload_id)
+        try:
+            writer = await self._driver.append(path, 0)
+        except UploadBusy:
+            return False
+        try:
+            return await self._driver.delete(path)
+        finally:
+            writer.close()
+
     async def size(self, digest: Digest) -> int | None:
         """Size of a blob's bytes, None when they are not there."""
         return await self._driver.stat(layout.blob_path(digest))
@@ -161,15 +174,32 @@ class BlobStore:
     async def set_aside(self, digest: Digest) -> bool:
         """Move corrupt bytes to quarantine, so that the digest can be pushed again.
 
-        False when the bytes were good after all, as after a push in the meantime: they are back.
+        False when they are good, or have been replaced or set aside by others in the meantime.
         """
-        path, aside = layout.blob_path(digest), layout.quarantine_path(digest)
-        if not await self._move(path, aside):
+        path = layout.blob_path(digest)
+        size = await self._driver.stat(path)
+        if size is None:
             raise BlobMissing(path)
-        if await self._has_digest(aside, digest):
-            await self._move(aside, path)
+        try:
+            writer = await self._driver.append(path, size)
+            try:
+                if await self._is_whole(path, digest):
+                    return False
+                await self._driver.publish(writer, layout.quarantine_path(digest))
+            finally:
+                writer.close()
+        except (BlobMissing, UploadBusy, UploadTruncated):
             return False
         return True
+
+    async def keep_aside(self, digest: Digest, content: bytes) -> None:
+        """Put corrupt bytes that were kept elsewhere, such as a manifest's, into quarantine."""
+        writer = await self._driver.append(layout.upload_path(uuid.uuid4().hex), 0)
+        try:
+            await asyncio.to_thread(writer.write, memoryview(content))
+            await self._driver.publish(writer, layout.quarantine_path(digest))
+        finally:
+            writer.close()
 
     async def blobs(self) -> AsyncIterator[StoredBlob]:
         """Every blob on disk."""
@@ -219,6 +249,15 @@ class BlobStore:
                 self._inherited = found
         return self._inherited
 
+    async def _is_whole(self, path: str, digest: Digest) -> bool:
+        """Whether the bytes can be read and have the digest."""
+        try:
+            return await self._has_digest(path, digest)
+        except BlobMissing:
+            raise
+        except StorageError:
+            return False
+
     async def _has_digest(self, path: str, digest: Digest) -> bool:
         size = await self._driver.stat(path)
         if size is None:
@@ -233,13 +272,6 @@ class BlobStore:
         async for piece in self._driver.read(path, 0, size):
             await asyncio.to_thread(running.update, piece)
         return size
-
-    async def _move(self, path: str, target: str) -> bool:
-        size = await self._driver.stat(path)
-        if size is None:
-            return False
-        await self._driver.publish(await self._driver.append(path, size), target)
-        return True
 
 
 def _rehash_file(local: LocalFiles, path: str, size: int, running: "_Hash") -> int:

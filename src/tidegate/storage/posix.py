@@ -77,7 +77,7 @@ def start_write_back(fd: int, offset: int, count: int) -> None:
 def sync_file(fd: int) -> None:
     """Wait until the bytes and the size of a file are on disk."""
     if sys.platform == "darwin":
-        fcntl.fcntl(fd, fcntl.F_FULLFSYNC)  # fsync there leaves them in the drive's cache
+        _full_sync(fd)
     else:
         os.fdatasync(fd)
 
@@ -87,11 +87,25 @@ def sync_directory(path: str) -> None:
     fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         if sys.platform == "darwin":
-            fcntl.fcntl(fd, fcntl.F_FULLFSYNC)
+            _full_sync(fd)
         else:
             os.fsync(fd)
+    except OSError as error:
+        if error.errno != errno.EINVAL:  # some file systems have nothing to sync in a directory
+            raise
     finally:
         os.close(fd)
+
+
+def _full_sync(fd: int) -> None:
+    """macOS: fsync alone leaves the bytes in the drive's cache (fsync(2) there)."""
+    if sys.platform == "darwin":
+        try:
+            fcntl.fcntl(fd, fcntl.F_FULLFSYNC)
+        except OSError as error:
+            if error.errno not in (errno.ENOTSUP, errno.EINVAL, errno.ENOTTY):
+                raise
+            os.fsync(fd)  # a file system that has no full sync
 
 
 def names_this_file(path: str, fd: int) -> bool:

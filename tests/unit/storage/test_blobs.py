@@ -296,9 +296,9 @@ def test_a_window_of_a_blob_is_read(driver: Driver) -> None:
 def test_reading_past_the_end_of_a_blob_is_an_error(driver: Driver) -> None:
     async def scenario() -> None:
         store = BlobStore(driver)
-        with await store.open(await push(store, b"four")) as blob:
-            with pytest.raises(StorageError):
-                _ = [piece async for piece in blob.read(0, 5)]
+        blob = await store.open(await push(store, b"four"))
+        with blob, pytest.raises(StorageError):
+            _ = [piece async for piece in blob.read(0, 5)]
 
     asyncio.run(scenario())
 
@@ -311,7 +311,6 @@ def test_an_open_blob_outlives_its_removal(files: Filesystem) -> None:
             assert blob.fd is not None
             await files.delete(blob_path(digest))
             assert [piece async for piece in blob.read(0, 7)] == [b"content"]
-        assert blob.fd is None
         blob.close()
 
     asyncio.run(scenario())
@@ -354,6 +353,37 @@ def test_good_bytes_are_not_set_aside(driver: Driver) -> None:
         assert not await store.set_aside(digest)
         assert await content_of(store, digest) == b"content"
         assert await driver.stat(quarantine_path(digest)) is None
+
+    asyncio.run(scenario())
+
+
+def test_good_bytes_are_not_lost_to_older_ones_in_quarantine(driver: Driver) -> None:
+    async def scenario() -> None:
+        store = BlobStore(driver)
+        digest = await push(store, b"content")
+        await replace(driver, blob_path(digest), b"CONTENT")
+        assert await store.set_aside(digest)
+        await push(store, b"content")
+        assert not await store.set_aside(digest)
+        assert await content_of(store, digest) == b"content"
+
+    asyncio.run(scenario())
+
+
+def test_corrupt_bytes_are_set_aside_by_one_of_two_checks(driver: Driver) -> None:
+    async def scenario() -> None:
+        store = BlobStore(driver)
+        digest = await push(store, b"content")
+        await replace(driver, blob_path(digest), b"CONTENT")
+        held = await driver.append(blob_path(digest), 7)
+        assert not await store.set_aside(digest)
+        held.close()
+        outcomes = await asyncio.gather(
+            *(store.set_aside(digest) for _ in range(4)), return_exceptions=True
+        )
+        assert outcomes.count(True) == 1
+        others = [outcome for outcome in outcomes if outcome is not True]
+        assert all(outcome is False or isinstance(outcome, BlobMissing) for outcome in others)
 
     asyncio.run(scenario())
 
@@ -417,3 +447,30 @@ def test_a_write_under_way_when_a_request_ends_does_not_count() -> None:
     assert received == receiving.end() == Received(7, Digest.of(b"counted"))
     with pytest.raises(StorageError):
         receiving.write(memoryview(b"more"))
+
+
+def test_an_idle_upload_is_discarded_and_a_held_one_is_not(driver: Driver) -> None:
+    async def scenario() -> None:
+        store = BlobStore(driver)
+        receiving = await store.receive(UPLOAD, 0, "sha256")
+        receiving.write(memoryview(b"content"))
+        assert not await store.discard_idle(UPLOAD)
+        received = receiving.end()
+        receiving.close()
+        await receive(store, OTHER, b"idle")
+        assert await store.discard_idle(OTHER)
+        assert [upload.upload_id async for upload in store.uploads()] == [UPLOAD]
+        assert await store.commit(UPLOAD, Digest.of(b"content"), received) == 7
+
+    asyncio.run(scenario())
+
+
+def test_corrupt_bytes_from_elsewhere_are_kept_in_quarantine(driver: Driver) -> None:
+    async def scenario() -> None:
+        store, digest = BlobStore(driver), Digest.of(b"a manifest")
+        await store.keep_aside(digest, b"damaged")
+        assert await driver.stat(quarantine_path(digest)) == 7
+        assert await store.size(digest) is None
+        assert [upload async for upload in store.uploads()] == []
+
+    asyncio.run(scenario())
