@@ -23,19 +23,32 @@ from tidegate.storage.layout import blob_path
 REPOSITORY = RepositoryName.parse("team/app")
 
 
-def check(*arguments: str | Path) -> "subprocess.CompletedProcess[str]":
+def begin(*arguments: str | Path) -> "subprocess.Popen[str]":
+    """Start the command; it runs its own program when this returns, and holds no file of ours."""
     environment = {name: value for name, value in os.environ.items() if "TIDEGATE" not in name}
-    return subprocess.run(
+    return subprocess.Popen(
         (sys.executable, "-m", "tidegate", "check", *map(str, arguments)),
-        capture_output=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
         text=True,
         env={**environment, "COLUMNS": "200"},
-        check=False,
     )
 
 
+def finish(process: "subprocess.Popen[str]") -> "subprocess.CompletedProcess[str]":
+    out, err = process.communicate()
+    return subprocess.CompletedProcess(process.args, process.returncode, out, err)
+
+
+def check(*arguments: str | Path) -> "subprocess.CompletedProcess[str]":
+    return finish(begin(*arguments))
+
+
 def checked(*arguments: str | Path, status: int) -> Any:
-    finished = check(*arguments, "--json")
+    return read(check(*arguments, "--json"), status)
+
+
+def read(finished: "subprocess.CompletedProcess[str]", status: int) -> Any:
     assert finished.returncode == status, finished.stderr
     assert finished.stderr == ""
     return json.loads(finished.stdout)
@@ -138,14 +151,13 @@ def test_a_repair_shares_the_database_with_a_server_that_writes(data: Path) -> N
         store = BlobStore(Filesystem(data))
         for turn in range(3):
             (data / blob_path(Digest.of(b"one"))).unlink()
-            running = asyncio.create_task(
-                asyncio.to_thread(checked, "--data", data, "--repair", status=1)
-            )
+            process = begin("--data", data, "--repair", "--json")
+            running = asyncio.create_task(asyncio.to_thread(finish, process))
             count = 0
             while not running.done():
                 await push(database, store, b"%d-%d" % (turn, count))
                 count += 1
-            faults = [problem["fault"] for problem in (await running)["problems"]]
+            faults = [problem["fault"] for problem in read(await running, 1)["problems"]]
             assert faults == ["missing"]
             assert count > 0
             await push(database, store, b"one")
