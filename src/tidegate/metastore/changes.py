@@ -7,7 +7,7 @@ Each recorded change has a revision of its own. A reader that has seen revision 
 see everything up to N, because revisions are given out by one writer at a time just before COMMIT.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from typing import NamedTuple
 
 from tidegate.apimachinery.errors import Expired
@@ -43,7 +43,7 @@ async def span(db: Database) -> Span:
 
 async def watch(
     db: Database, after: int, kind: str | None = None, *, bookmarks: bool = False
-) -> AsyncIterator[Change]:
+) -> AsyncGenerator[Change, None]:
     """Every change after revision `after`, as it comes, without end.
 
     With `kind` only changes of that kind; with `bookmarks` an entry of action BOOKMARK tells when

@@ -35,8 +35,10 @@ T = TypeVar("T")
 
 READERS = 8
 """Connections for reads in a process; a read takes one for some 0.2 ms."""
-WAIT_SECONDS = 10.0
+WAIT_SECONDS = 5.0
 """Patience with a busy pool, and with a server that does not answer."""
+AGAIN_SECONDS = 1.0
+"""Patience of a read that is tried again, because its connection was lost."""
 RETRY_SECONDS = 1.0
 LOOK_SECONDS = 5.0
 """A watcher looks this often although nothing was heard: a notification can be lost unnoticed."""
@@ -134,7 +136,6 @@ class PostgresqlDatabase:
             configure=_configure,
             min_size=1,
             max_size=READERS,
-            timeout=WAIT_SECONDS,
             open=False,
             name="metastore",
         )
@@ -147,18 +148,20 @@ class PostgresqlDatabase:
 
     async def fetch(self, sql: str, params: Sequence[Value] = ()) -> list[Row]:
         try:
-            return await self._fetch(sql, params)
+            return await self._fetch(sql, params, WAIT_SECONDS)
         except MetastoreUnavailable:
             # after a restart of the server the whole pool is stale; reading again does no harm
             await self._pool.check()
-            return await self._fetch(sql, params)
+            return await self._fetch(sql, params, AGAIN_SECONDS)
 
-    async def _fetch(self, sql: str, params: Sequence[Value]) -> list[Row]:
+    async def _fetch(self, sql: str, params: Sequence[Value], patience: float) -> list[Row]:
         try:
-            async with self._pool.connection() as connection:
+            async with self._pool.connection(patience) as connection:
                 return await (await connection.execute(native(sql), params)).fetchall()
         except PoolTimeout as error:
-            raise MetastoreBusy("no connection to PostgreSQL became free") from error
+            raise MetastoreBusy(
+                f"no connection to PostgreSQL within {patience:.0f} seconds"
+            ) from error
         except psycopg.Error as error:
             raise translated(error) from error
 

@@ -1,4 +1,4 @@
-"""The tables, drawn once, and the names of the schema versions.
+"""The tables, drawn once, and the history of their versions.
 
 Migrations (`migrations/versions/`) make true what is drawn here. Times are seconds since the
 epoch, UTC. A row with `deleted_at` is a tombstone: no reader sees it, a push revives it, and
@@ -9,7 +9,7 @@ garbage collection removes it after the quarantine period.
       +- links     repository_id, blob_id*          this repository may read that blob
       |            linked_at, deleted_at
       +- manifests id, repository_id, digest*       a manifest as this repository knows it
-      |   |        content_id, media_type, pushed_at, deleted_at
+      |   |        content_id, media_type, size, pushed_at, deleted_at
       |   |        subject, artifact_type, annotations      set on referrers, the latter as JSON
       |   |
       |   +- blob_uses   blob_id, repository_id, manifest_id*   config and layers it names
@@ -33,8 +33,29 @@ accepted before their blobs. Both kinds of use are kept for tombstones too, and
 carry the repository, so that "who in this repository uses that" is one range of an index.
 """
 
-VERSIONS = ("0001",)
-"""Every schema version, in order; a test holds this against the migrations."""
-CURRENT = VERSIONS[-1]
-FLOOR = "0001"
-"""The oldest program's CURRENT that may run on this schema (expand, then contract)."""
+import os
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """The schema versions that a program knows, oldest first, and where their steps are.
+
+    `floor` is the oldest version whose program can still work on the newest schema: a release
+    first adds what it needs, and only a later one removes what nobody uses any more.
+    """
+
+    versions: tuple[str, ...]
+    floor: str
+    directory: str
+
+    @property
+    def current(self) -> str:
+        return self.versions[-1]
+
+
+HISTORY = History(
+    versions=("0001",),
+    floor="0001",
+    directory=os.path.join(os.path.dirname(__file__), "migrations"),
+)

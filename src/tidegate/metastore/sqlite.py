@@ -41,10 +41,10 @@ TRUNCATE_FRAMES = 8192
 
 
 def connect(path: str, *, writing: bool = False) -> sqlite3.Connection:
-    """A connection in autocommit mode, with the settings every one of ours has."""
+    """A connection in autocommit mode, with the settings that every one of ours has."""
     try:
         if writing:
-            os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+            _create(path)
         connection = sqlite3.connect(
             path,
             timeout=BUSY_SECONDS,
@@ -52,23 +52,43 @@ def connect(path: str, *, writing: bool = False) -> sqlite3.Connection:
             check_same_thread=False,
             cached_statements=256,
         )
-        connection.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
-        connection.execute("PRAGMA trusted_schema = OFF")
-        if writing:
-            connection.execute("PRAGMA journal_mode = WAL")
-            connection.execute("PRAGMA synchronous = FULL")
-            connection.execute("PRAGMA foreign_keys = ON")
-            # macOS: fsync reaches the platter only so; no other system knows the setting
-            connection.execute("PRAGMA fullfsync = ON")
-            connection.execute("PRAGMA checkpoint_fullfsync = ON")
-            connection.execute("PRAGMA wal_autocheckpoint = 0")  # see SqliteSession.tend
-        else:
-            connection.execute("PRAGMA query_only = ON")
+        try:
+            _configure(connection, writing)
+        except BaseException:
+            connection.close()
+            raise
     except sqlite3.Error as error:
         raise translated(error) from error
     except OSError as error:
         raise MetastoreUnavailable(f"cannot open {path}: {error.strerror}") from error
     return connection
+
+
+def _create(path: str) -> None:
+    """Make the file private from its first moment; SQLite would follow the umask.
+
+    Never open a file that exists: POSIX drops all of a process's locks on a file when it closes
+    any descriptor of it, and other processes would take SQLite's write-ahead log for abandoned.
+    """
+    with suppress(FileExistsError):
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+
+
+def _configure(connection: sqlite3.Connection, writing: bool) -> None:
+    connection.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
+    connection.execute("PRAGMA trusted_schema = OFF")
+    if not writing:
+        connection.execute("PRAGMA query_only = ON")
+        return
+    ((mode,),) = connection.execute("PRAGMA journal_mode = WAL").fetchall()
+    if mode != "wal":
+        raise MetastoreUnavailable("SQLite cannot keep a write-ahead log in this directory")
+    connection.execute("PRAGMA synchronous = FULL")
+    connection.execute("PRAGMA foreign_keys = ON")
+    # macOS: fsync reaches the platter only so; no other system knows these two
+    connection.execute("PRAGMA fullfsync = ON")
+    connection.execute("PRAGMA checkpoint_fullfsync = ON")
+    connection.execute("PRAGMA wal_autocheckpoint = 0")  # SqliteSession.tend does it
 
 
 def translated(error: sqlite3.Error) -> Exception:
@@ -105,8 +125,8 @@ class SqliteDatabase:
     def __init__(self, path: str) -> None:
         self._path = path
         self._loop = asyncio.get_running_loop()
-        self._writer = Writer(SqliteSession(path), self._wake)
         self._reader = connect(path)
+        self._writer = Writer(SqliteSession(path), self._wake)
         self._scanners = ThreadPoolExecutor(SCAN_THREADS, "metastore-scan")
         self._scanner = threading.local()
         self._scanning: list[sqlite3.Connection] = []
@@ -167,6 +187,7 @@ class SqliteSession:
         self._connection = connect(path, writing=True)
         self._durable = True
         self._folded = 0
+        self._full = False
 
     def acquire(self) -> None:
         self._lock.acquire()
@@ -182,19 +203,24 @@ class SqliteSession:
         try:
             return self._connection.execute(sql, params).rowcount
         except sqlite3.Error as error:
-            raise translated(error) from error
+            raise self._failed(error) from error
 
     def execute_many(self, sql: str, rows: Sequence[Sequence[Value]]) -> None:
         try:
             self._connection.executemany(sql, rows)
         except sqlite3.Error as error:
-            raise translated(error) from error
+            raise self._failed(error) from error
 
     def fetch(self, sql: str, params: Sequence[Value] = ()) -> list[Row]:
         try:
             return self._connection.execute(sql, params).fetchall()
         except sqlite3.Error as error:
-            raise translated(error) from error
+            raise self._failed(error) from error
+
+    def _failed(self, error: sqlite3.Error) -> Exception:
+        failure = translated(error)
+        self._full = self._full or isinstance(failure, MetastoreFull)
+        return failure
 
     def notify(self, revision: int) -> None:
         """Nothing to do: other processes see the file's data_version move."""
@@ -214,13 +240,14 @@ class SqliteSession:
 
     def tend(self) -> None:
         """Fold the write-ahead log back into the file; between groups, so nobody waits for it."""
-        if self._connection.total_changes - self._folded < CHECKPOINT_ROWS:
+        if self._connection.total_changes - self._folded < CHECKPOINT_ROWS and not self._full:
             return
         self._folded = self._connection.total_changes
         with suppress(MetastoreError):  # worth another try after the next rows
             ((_, frames, _),) = self.fetch("PRAGMA wal_checkpoint(PASSIVE)")
-            if frames > TRUNCATE_FRAMES:
-                self._truncate()
+            if frames > TRUNCATE_FRAMES or self._full:
+                self._full = False
+                self._truncate()  # which also gives its space back to a full disk
 
     def _truncate(self) -> None:
         """Start the log anew while no process writes, waiting a little for readers."""

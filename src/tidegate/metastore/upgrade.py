@@ -4,7 +4,6 @@ Its settings are made here instead of in an `alembic.ini`. All steps run in one 
 first statement waits for another migration to end, so that a schema is either the old or the new.
 """
 
-import os
 from collections.abc import Callable
 from typing import Any
 
@@ -16,19 +15,18 @@ from sqlalchemy import create_engine
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import StaticPool
 
-from tidegate.metastore import schema
 from tidegate.metastore.errors import MetastoreError
+from tidegate.metastore.schema import History
 
-_MIGRATIONS = os.path.join(os.path.dirname(__file__), "migrations")
 
-
-def is_additive(version: str) -> bool:
+def is_additive(history: History, version: str) -> bool:
     """Whether each step after `version` leaves alone what a program of `version` works with."""
-    steps = ScriptDirectory.from_config(_config()).iterate_revisions("heads", version)
+    steps = ScriptDirectory.from_config(_config(history)).iterate_revisions("heads", version)
     return all(step.module.additive for step in steps)
 
 
 def upgrade(
+    history: History,
     dialect: str,
     connection: Any,
     lock: str,
@@ -36,13 +34,13 @@ def upgrade(
 ) -> None:
     """Run the missing steps on an open DBAPI connection; `lock` opens their transaction."""
     engine = create_engine(f"{dialect}://", creator=lambda: connection, poolclass=StaticPool)
-    config = _config()
+    config = _config(history)
     try:
         with engine.begin() as transaction:
             transaction.exec_driver_sql(lock)
             config.attributes["connection"] = transaction
             command.upgrade(config, "head")
-            transaction.exec_driver_sql(f"UPDATE schema_floor SET version = '{schema.FLOOR}'")  # noqa: S608
+            transaction.exec_driver_sql(f"UPDATE schema_floor SET version = '{history.floor}'")  # noqa: S608
     except DBAPIError as error:
         raise translated(error.orig) from error
     except CommandError as error:
@@ -51,8 +49,8 @@ def upgrade(
         engine.dispose()
 
 
-def _config() -> Config:
+def _config(history: History) -> Config:
     config = Config()
-    config.set_main_option("script_location", _MIGRATIONS.replace("%", "%%"))
+    config.set_main_option("script_location", history.directory.replace("%", "%%"))
     config.set_main_option("path_separator", "os")
     return config

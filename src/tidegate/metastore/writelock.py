@@ -14,6 +14,8 @@ import os
 from types import TracebackType
 from typing import Self
 
+from tidegate.metastore.errors import MetastoreUnavailable
+
 
 class WriteLock:
     """The lock of the data directory `directory`; a context manager for one thread.
@@ -22,9 +24,12 @@ class WriteLock:
     """
 
     def __init__(self, directory: str) -> None:
-        flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC
-        self._turn = os.open(os.path.join(directory, "write.turn"), flags, 0o600)
-        self._lock = os.open(os.path.join(directory, "write.lock"), flags, 0o600)
+        self._turn = _open(os.path.join(directory, "write.turn"))
+        try:
+            self._lock = _open(os.path.join(directory, "write.lock"))
+        except MetastoreUnavailable:
+            os.close(self._turn)
+            raise
 
     def acquire(self) -> None:
         """Wait for the turn; without limit, a stopped holder keeps it."""
@@ -52,3 +57,10 @@ class WriteLock:
         traceback: TracebackType | None,
     ) -> None:
         self.release()
+
+
+def _open(path: str) -> int:
+    try:
+        return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise MetastoreUnavailable(f"cannot open {path}: {error.strerror}") from error

@@ -139,27 +139,36 @@ class UnitTransaction:
 class Writer:
     """The writer thread and the queue before it, bound to the running event loop."""
 
-    def __init__(self, session: Session, committed: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        session: Session,
+        committed: Callable[[], None],
+        patience: float = QUEUE_SECONDS,
+    ) -> None:
         """Start the thread; `committed` is called in the loop after each group."""
         self._session = session
+        self._patience = patience
         self._committed = committed
         self._loop = asyncio.get_running_loop()
         self._queue: SimpleQueue[Unit | None] = SimpleQueue()
         self._waiting = 0
         self._closed = False
+        self._ended = threading.Event()
         self._thread = threading.Thread(target=self._run, name="metastore-writer", daemon=True)
         self._thread.start()
 
     async def write(self, work: Callable[[Transaction], T], durable: bool) -> T:
         """Queue a unit and wait for its answer (see `Database.write`)."""
-        if self._closed or not self._thread.is_alive():
+        if self._closed or self._ended.is_set():
             raise MetastoreUnavailable("the metadata database is closed")
         if self._waiting >= QUEUE_UNITS:
             raise MetastoreBusy(f"{self._waiting} writes are waiting already")
         unit = Unit(work, durable, self._loop.create_future())
-        timer = self._loop.call_later(QUEUE_SECONDS, _give_up, unit)
+        timer = self._loop.call_later(self._patience, _give_up, unit)
         self._waiting += 1
         self._queue.put(unit)
+        if self._ended.is_set():
+            self._abandon()  # the thread died since and may have looked before this unit came
         try:
             value: T = await unit.answer
         finally:
@@ -172,7 +181,7 @@ class Writer:
         if not self._closed:
             self._closed = True
             self._queue.put(None)
-            await asyncio.to_thread(self._thread.join, QUEUE_SECONDS)
+            await asyncio.to_thread(self._thread.join, self._patience)
 
     def _deliver(self, outcomes: Sequence[Outcome]) -> None:
         """In the loop: hand out the answers of a group."""
@@ -207,8 +216,8 @@ class Writer:
                 self._serve(backlog)
         except BaseException:
             log.exception("the metadata writer thread died")
-            raise
         finally:
+            self._ended.set()
             self._abandon()
             self._session.close()
 
@@ -258,13 +267,16 @@ class Writer:
             if len(group) == 1:
                 return [Outcome(group[0], error=error)]
         outcomes: list[Outcome] = []
-        for unit in group:
+        for number, unit in enumerate(group):
+            alone: list[Unit] = []
             try:
-                outcomes += self._attempt(deque((unit,)), [])
-            except MetastoreUnavailable:
-                raise
+                outcomes += self._attempt(deque((unit,)), alone)
             except MetastoreError as error:
-                outcomes.append(Outcome(unit, error=error))
+                # where not even a transaction can be opened, the rest need not try
+                failed = alone or group[number:]
+                outcomes += [Outcome(each, error=error) for each in failed]
+                if not alone:
+                    break
         return outcomes
 
     def _attempt(self, backlog: deque[Unit], group: list[Unit]) -> list[Outcome]:
@@ -342,5 +354,5 @@ class Writer:
 def _give_up(unit: Unit) -> None:
     if not unit.answer.done():
         unit.answer.set_exception(
-            MetastoreBusy(f"the write did not get its turn in {QUEUE_SECONDS:.0f} seconds")
+            MetastoreBusy("the write did not get its turn: another process holds the lock")
         )
