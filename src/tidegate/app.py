@@ -19,6 +19,7 @@ from tidegate.auth.passwords import PasswordHashes
 from tidegate.auth.token_endpoint import TokenEndpoint
 from tidegate.auth.tokens import Tokens
 from tidegate.config import Settings
+from tidegate.controllers.change_compaction import compact_changes
 from tidegate.controllers.upload_purge import purge_uploads
 from tidegate.metastore import keys
 from tidegate.metastore.database import Database
@@ -73,10 +74,11 @@ async def assemble(settings: Settings) -> AsyncIterator["Application"]:
         token = TokenService(
             TokenEndpoint(login, tokens, authorizer, SERVICE, time.time), origins, audit
         )
-        purge = asyncio.create_task(
-            purge_uploads(registry.uploads, settings.upload_expiry, settings.purge_interval)
-        )
-        stack.callback(purge.cancel)
+        for loop in (
+            purge_uploads(registry.uploads, settings.upload_expiry, settings.purge_interval),
+            compact_changes(database, settings.purge_interval),
+        ):
+            stack.callback(asyncio.create_task(loop).cancel)
         yield Application(registry, token, database)
 
 

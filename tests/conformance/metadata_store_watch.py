@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from tests.conformance.metadata_store import APP, OTHER, digest_of, image, link, opened, push, using
 from tidegate.apimachinery.errors import Expired
 from tidegate.metastore import changes, links, manifests, tags
-from tidegate.metastore.changes import BOOKMARK, Change, span, watch
+from tidegate.metastore.changes import BOOKMARK, Change, keep_newest, span, watch
 from tidegate.metastore.database import Database
 from tidegate.oci.name import RepositoryName, Tag
 
@@ -65,6 +65,20 @@ class MetadataWatchSuite:
             while db.fresh() != token:
                 token = db.fresh()
                 await asyncio.sleep(0.3)
+
+        asyncio.run(scenario())
+
+    def test_only_the_newest_changes_are_kept_when_asked(self, url: str) -> None:
+        async def scenario() -> None:
+            async with opened(url) as db:
+                for number in range(3):
+                    await push(db, image(f"kept-{number}"))
+                newest = (await span(db)).newest
+                assert await keep_newest(db, 2) > 0
+                assert await span(db) == (newest - 2, newest)
+                assert await keep_newest(db, 2) == 0
+                async with aclosing(watch(db, newest - 2)) as watching:
+                    assert len(await take(watching, 2)) == 2
 
         asyncio.run(scenario())
 

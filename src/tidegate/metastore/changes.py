@@ -91,3 +91,12 @@ def compact(tx: Transaction, revision: int, limit: int = 1000) -> int:
         tx.execute("DELETE FROM changes WHERE revision <= ?", (last,))
         tx.execute("UPDATE revision SET compacted = ?", (last,))
     return len(rows)
+
+
+async def keep_newest(db: Database, count: int) -> int:
+    """Drop all but the newest `count` changes, a little at a time; how many were dropped."""
+    until = (await span(db)).newest - count
+    dropped = 0
+    while part := await db.write(lambda tx: compact(tx, until)):
+        dropped += part
+    return dropped

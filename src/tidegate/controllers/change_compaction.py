@@ -1,0 +1,22 @@
+"""Keeps the change log from growing without end; a watch from further back has to begin anew."""
+
+import asyncio
+import logging
+
+from tidegate.metastore import changes
+from tidegate.metastore.database import Database
+
+KEPT_CHANGES = 100_000
+"""About 15 MB, and hours of pushes for whoever was away meanwhile."""
+
+_LOG = logging.getLogger(__name__)
+
+
+async def compact_changes(database: Database, interval: float) -> None:
+    """Every `interval` seconds drop what is beyond `KEPT_CHANGES`; until cancelled."""
+    while True:
+        try:
+            await changes.keep_newest(database, KEPT_CHANGES)
+        except Exception:  # noqa: BLE001  the top of a loop: logged, and tried again
+            _LOG.exception("compacting the change log failed, will try again")
+        await asyncio.sleep(interval)
