@@ -9,6 +9,10 @@ from tidegate.wire.framing import Framing
 from tidegate.wire.offload import BLOCKED, SHARE, own_buffer, poll_for
 
 
+LAST_CHUNK = b"0\r\n\r\n"
+"""How a chunked body without trailers ends. Payload may end so too: then decoding is only early."""
+
+
 class Sink(Protocol):
     """Where a body's bytes go."""
 
@@ -68,6 +72,8 @@ def _fill(sock: socket.socket, buffer: memoryview, patience: float) -> tuple[int
         try:
             count = sock.recv_into(buffer[filled:])
         except BLOCKED:
+            if buffer[:filled][-len(LAST_CHUNK) :] == LAST_CHUNK:
+                return filled, False, False  # probably the end: waiting would cost the patience
             if not poll_for(sock, select.POLLIN, patience):
                 return filled, True, False
         except OSError:
