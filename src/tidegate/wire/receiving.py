@@ -8,7 +8,6 @@ from tidegate.wire.errors import BodyTooLarge, ClientGone
 from tidegate.wire.framing import Framing
 from tidegate.wire.offload import BLOCKED, SHARE, own_buffer, poll_for
 
-
 LAST_CHUNK = b"0\r\n\r\n"
 """How a chunked body without trailers ends. Payload may end so too: then decoding is only early."""
 
