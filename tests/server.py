@@ -176,6 +176,15 @@ class Server:
             if _parent(status) == self.process.pid
         )
 
+    def open_files(self) -> list[str]:
+        """Paths that the workers have open; the kernel marks those that are `(deleted)`."""
+        names = []
+        for process in self.worker_ids():
+            for descriptor in Path(f"/proc/{process}/fd").iterdir():
+                with contextlib.suppress(FileNotFoundError):  # closed while we looked
+                    names.append(os.readlink(descriptor))
+        return names
+
     def memory(self) -> int:
         """Bytes of resident memory, the supervisor and its workers added up."""
         assert self.process is not None, "the server does not run"

@@ -1,0 +1,46 @@
+"""Servers for tests that end, starve or attack them, and one for tests that leave it whole."""
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Protocol
+
+import pytest
+
+from tests.registry_client import RegistryClient, client_of
+from tests.server import Server, serving
+
+
+class Start(Protocol):
+    """Starts a server that ends with the test; options are those of `Server`."""
+
+    def __call__(self, data: Path | None = None, **options: Any) -> Server: ...
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Start]:
+    with contextlib.ExitStack() as stack:
+
+        def begin(data: Path | None = None, **options: Any) -> Server:
+            server = Server(data or tmp_path / "data", **options)
+            return stack.enter_context(serving(server))
+
+        yield begin
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """One server for a file of tests, each of which leaves it as healthy as before."""
+    with serving(Server(tmp_path_factory.mktemp("server") / "data")) as running:
+        yield running
+
+
+@pytest.fixture
+def api(server: Server) -> Iterator[RegistryClient]:
+    """The administrator's client; after the test the server has to be whole."""
+    workers = server.worker_ids()
+    with client_of(server) as client:
+        yield client
+    assert server.ready(), server.log
+    assert server.worker_ids() == workers, f"a worker died\n{server.log}"
+    assert "Traceback" not in server.log, server.log
