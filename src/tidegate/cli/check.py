@@ -17,6 +17,7 @@ from rich.filesize import decimal
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from tidegate.cli.console import console
 from tidegate.cli.refusal import Refused
 from tidegate.cli.settings import ConfigFile, DataDirectory, effective
 from tidegate.config import Settings
@@ -103,14 +104,14 @@ class _Bar:
 
 def _bar() -> Progress:
     """On standard error, so that the result can be piped; silent where that is no terminal."""
-    console = Console(stderr=True)
+    terminal = Console(stderr=True)
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
         TextColumn("{task.percentage:>3.0f}%"),
         TimeRemainingColumn(),
     )
-    return Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
+    return Progress(*columns, console=terminal, transient=True, disable=not terminal.is_terminal)
 
 
 def _document(findings: Findings) -> dict[str, Any]:
@@ -138,25 +139,28 @@ def _document(findings: Findings) -> dict[str, Any]:
 
 
 def _print(findings: Findings, *, repair: bool) -> None:
-    console = Console(soft_wrap=True, highlight=False)
+    out = console()
     if findings.problems:
-        table = Table("fault", "digest", "detail", "repaired", box=None, pad_edge=False)
+        table = Table("fault", box=None, pad_edge=False)
+        table.add_column("digest", overflow="fold")  # never cut: it is copied into other commands
+        table.add_column("detail")
+        table.add_column("repaired")
         for problem in findings.problems[:_SHOWN]:
             repaired = "yes" if problem.repaired else "no"
             table.add_row(problem.fault, problem.digest, problem.detail, repaired)
-        console.print(table)
+        out.print(table)
         if len(findings.problems) > _SHOWN:
-            console.print(f"… and {len(findings.problems) - _SHOWN} more, see --json")
+            out.print(f"… and {len(findings.problems) - _SHOWN} more, see --json")
     hashed = f"{findings.hashed_blobs} of them hashed; {findings.manifests} manifests, all hashed"
-    console.print(f"{findings.blobs} blobs, {decimal(findings.bytes)}, {hashed}")
+    out.print(f"{findings.blobs} blobs, {decimal(findings.bytes)}, {hashed}")
     if findings.unlinked_blobs:
         size = decimal(findings.unlinked_bytes)
-        console.print(f"{findings.unlinked_blobs} blobs ({size}) belong to no repository")
+        out.print(f"{findings.unlinked_blobs} blobs ({size}) belong to no repository")
     if findings.stale_uploads:
         size = decimal(findings.stale_bytes)
         verb = "removed" if repair else "can be removed with --repair"
-        console.print(f"{findings.stale_uploads} abandoned uploads ({size}) {verb}")
-    console.print(_verdict(findings, repair=repair))
+        out.print(f"{findings.stale_uploads} abandoned uploads ({size}) {verb}")
+    out.print(_verdict(findings, repair=repair))
 
 
 def _verdict(findings: Findings, *, repair: bool) -> str:

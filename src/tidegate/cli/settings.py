@@ -5,9 +5,9 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
+from tidegate.cli.console import console
 from tidegate.cli.refusal import Refused
 from tidegate.config import Configuration, SettingInvalid, load
 
@@ -38,4 +38,4 @@ def config(
     table = Table("setting", "value", "from", "meaning", box=None, pad_edge=False)
     for row in rows:
         table.add_row(row.name, row.value, row.origin, row.meaning)
-    Console(soft_wrap=True).print(table)
+    console().print(table)
