@@ -14,8 +14,6 @@ from tidegate.wire.offload import PATIENCE, settle, writable
 from tidegate.wire.response import ResponseHead, ResponseInvalid, render
 from tidegate.wire.sending import FileSending
 
-ZERO_COPY = "http.response.zerocopysend"
-
 JOINED = 64 * 1024  # up to here a body is copied behind its head: a second write would be dearer
 IN_LOOP = 64 * 1024  # up to here a file is read in the loop, if it is in memory
 
@@ -37,27 +35,14 @@ class Answer:
         self.started = False
         self.complete = False
 
-    async def send(self, message: dict[str, Any]) -> None:
-        """Raises ClientGone, FileEnded, and ResponseInvalid for what cannot be sent."""
-        kind = message["type"]
-        if kind == "http.response.start":
-            self._start(message["status"], message.get("headers", ()))
-        elif self.complete or (self._head is None and not self.started):
-            raise ResponseInvalid(f"unexpected {kind}")
-        elif kind == "http.response.body":
-            self._send_body(message.get("body", b""), more=message.get("more_body", False))
-        elif kind == ZERO_COPY:
-            await self._send_file(message, more=message.get("more_body", False))
-        else:
-            raise ResponseInvalid(f"unknown message {kind}")
-
-    def _start(self, status: int, headers: Any) -> None:
+    def start(self, status: int, headers: Any, *, keep: bool) -> None:
+        """Raises ResponseInvalid. `keep`: whether the connection may be kept for a next request."""
         if self._head is not None or self.started:
             raise ResponseInvalid("the answer has already been started")
         head = self._head = render(status, headers, self._link.preset())
         self._length = head.length
         self._bodiless = self._bodiless or status in (204, 304)
-        self.persistent = self.persistent and not head.close
+        self.persistent = self.persistent and keep and not head.close
 
     def _take_head(self, size: int, *, more: bool) -> bytes:
         """The head's bytes, now that the body's framing is known; empty when they are out."""
@@ -81,7 +66,8 @@ class Answer:
         self.started = True
         return head.content + framing + b"\r\n"
 
-    def _send_body(self, body: bytes, *, more: bool) -> None:
+    def send(self, body: bytes, *, more: bool) -> None:
+        """A part of the body. Raises ResponseInvalid when it cannot be sent."""
         self._check(len(body), more=more)
         head = self._take_head(len(body), more=more)
         if self._bodiless:
@@ -99,6 +85,8 @@ class Answer:
         self.complete = not more
 
     def _check(self, size: int, *, more: bool) -> None:
+        if self.complete or (self._head is None and not self.started):
+            raise ResponseInvalid("a body before the answer was started, or after its end")
         if self._bodiless or self._length is None:
             return
         if size > self._length:
@@ -106,19 +94,14 @@ class Answer:
         if size < self._length and not more:
             raise ResponseInvalid("body shorter than its Content-Length")
 
-    async def _send_file(self, message: dict[str, Any], *, more: bool) -> None:
-        file = message["file"]
-        fd = file if isinstance(file, int) else file.fileno()
-        offset = message.get("offset") or 0
-        count = message.get("count")
-        if count is None:
-            count = os.fstat(fd).st_size - offset
+    async def send_file(self, fd: int, offset: int, count: int, *, more: bool) -> None:
+        """A part of a file as a part of the body. Raises ClientGone and FileEnded."""
         if self._bodiless:
-            self._send_body(b"", more=more)
+            self.send(b"", more=more)
             return
         content = _read_from_memory(fd, offset, count) if count <= IN_LOOP else None
         if content is not None:
-            self._send_body(content, more=more)
+            self.send(content, more=more)
             return
         self._check(count, more=more)
         head = self._take_head(count, more=more)

@@ -6,7 +6,7 @@ from typing import Any
 
 from tidegate.wire.errors import BodyTooLarge, ClientGone
 from tidegate.wire.exchange import RECEIVE_INTO
-from tidegate.wire.offload import BUFFER, settle
+from tidegate.wire.offload import BUFFER, PLAIN_THREADS, settle
 from tidegate.wire.receiving import Sink
 
 Receive = Callable[[], Awaitable[Any]]
@@ -43,7 +43,7 @@ async def _receive_messages(receive: Receive, sink: Sink, limit: int | None) -> 
         if limit is not None and received > limit:
             raise BodyTooLarge(limit)
         if batch:
-            await settle(None, functools.partial(sink.write, memoryview(batch)))
+            await settle(PLAIN_THREADS, functools.partial(sink.write, memoryview(batch)))
         if gone:
             raise ClientGone("the connection ended within the body")
     return received

@@ -31,8 +31,6 @@ from tidegate.wire.offload import cut, duplicate, unsent
 from tidegate.wire.response import render_refusal
 from tidegate.wire.tls import TlsTransport
 
-REFUSABLE = 128  # connections beyond the limit that are told so; further ones are dropped
-
 ASGI = {"version": "3.0", "spec_version": "2.4"}  # 2.4: send raises OSError once the client is gone
 
 
@@ -69,8 +67,9 @@ class Connection(asyncio.Protocol):
         self._phase = Phase.HEAD
         self._head = RequestHead(self.limits)
         self._exchange: Exchange | None = None
-        self._behind = b""  # what came after the current request
-        self._writable: asyncio.Event | None = None  # while the client makes us wait
+        self._early = b""  # came behind the current request
+        self._reading = True
+        self.behind: asyncio.Event | None = None
         self._borrowed: socket | None = None
         self._unsent = 0
         self.deadline = inf
@@ -85,10 +84,9 @@ class Connection(asyncio.Protocol):
         self.deadline = self.loop.time() + self.limits.headers_timeout
         self._listener.add(self, self.loop)
         self._server_state.connections.add(self)  # type: ignore[arg-type]  # it lists its own
-        excess = len(self._listener.open) - self.limits.connections
-        if excess > REFUSABLE:
+        if self._listener.crammed():
             transport.abort()
-        elif excess > 0:
+        elif self._listener.full():
             self.refuse(RequestRefused(503, "too many connections"))
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002
@@ -111,14 +109,14 @@ class Connection(asyncio.Protocol):
             self.refuse(refusal)
 
     def pause_writing(self) -> None:
-        self._writable = asyncio.Event()
+        self.behind = asyncio.Event()
         self._unsent = self._unsent_bytes()
         self.deadline = self.loop.time() + self.limits.stall_timeout
 
     def resume_writing(self) -> None:
-        if self._writable is not None:
-            self._writable.set()
-            self._writable = None
+        if self.behind is not None:
+            self.behind.set()
+            self.behind = None
             if self._phase is Phase.EXCHANGE:
                 self.deadline = inf
 
@@ -184,8 +182,8 @@ class Connection(asyncio.Protocol):
 
     def follow(self, behind: bytes) -> None:
         """The body has ended: keep what is behind it, or listen to notice a client that leaves."""
-        self._behind += behind
-        if self._behind:
+        self._early += behind
+        if self._early:
             self.pause_reading()
         else:
             self.resume_reading()
@@ -207,7 +205,7 @@ class Connection(asyncio.Protocol):
                 self._phase = Phase.DRAIN
                 self.deadline = self.loop.time() + self.limits.stall_timeout
                 self.resume_reading()
-        elif exchange.body.framing.done and not self._behind:
+        elif exchange.body.framing.done and not self._early:
             self._close()
         else:
             self._linger()
@@ -216,7 +214,7 @@ class Connection(asyncio.Protocol):
         self._phase = Phase.HEAD
         self._exchange = None
         self.deadline = self.loop.time() + self.limits.idle_timeout
-        behind, self._behind = self._behind, b""
+        behind, self._early = self._early, b""
         self.resume_reading()
         if behind:
             self.data_received(behind)
@@ -261,12 +259,12 @@ class Connection(asyncio.Protocol):
 
     def expire(self, now: float) -> None:
         """The deadline has passed."""
-        if self._phase is Phase.HEAD and self._writable is None:
+        if self._phase is Phase.HEAD and self.behind is None:
             if self._head.begun:
                 self.refuse(RequestRefused(408, "request header too slow"))
             else:
                 self._close()
-        elif self._phase is Phase.EXCHANGE and self._writable is None:
+        elif self._phase is Phase.EXCHANGE and self.behind is None:
             self.deadline = inf
             self._current().body.stall()
         elif self._phase in (Phase.DRAIN, Phase.LINGER) or self._unsent_bytes() == self._unsent:
@@ -290,20 +288,17 @@ class Connection(asyncio.Protocol):
         return self._listener.preset(self._server_state.default_headers)
 
     def write(self, data: bytes) -> None:
-        if self._phase is not Phase.CLOSING:
+        if self._phase is not Phase.CLOSING and self._phase is not Phase.LINGER:
             self.transport.write(data)
 
-    async def drained(self) -> None:
-        """Wait while the client is behind with reading."""
-        if self._writable is not None:
-            await self._writable.wait()
-
     def pause_reading(self) -> None:
-        if not self.transport.is_closing():
+        if self._reading and self._phase is not Phase.LINGER and not self.transport.is_closing():
+            self._reading = False
             self.transport.pause_reading()
 
     def resume_reading(self) -> None:
-        if not self.transport.is_closing():
+        if not self._reading and not self.transport.is_closing():
+            self._reading = True
             self.transport.resume_reading()
 
     @contextlib.asynccontextmanager
@@ -311,9 +306,10 @@ class Connection(asyncio.Protocol):
         """The socket itself, for one thread, with nothing left in the transport to be written."""
         transport = self.transport
         if transport.get_write_buffer_size() and not transport.is_closing():
-            transport.set_write_buffer_limits(0)  # drained() now waits for the last byte
+            transport.set_write_buffer_limits(0)  # behind until the last byte has left
             try:
-                await self.drained()
+                if self.behind is not None:
+                    await self.behind.wait()
             finally:
                 if not transport.is_closing():
                     transport.set_write_buffer_limits()

@@ -1,17 +1,21 @@
 """One request and its answer: the application's call, and what is made good after it."""
 
+import asyncio
 import logging
+import os
 from collections.abc import Awaitable, Callable
 from typing import Any, Protocol
 
-from tidegate.wire.answer import ZERO_COPY, Answer
+from tidegate.wire.answer import Answer
 from tidegate.wire.errors import ClientGone, FileEnded, RequestRefused
 from tidegate.wire.framing import Framing
 from tidegate.wire.link import Link
 from tidegate.wire.request_body import RequestBody
+from tidegate.wire.response import ResponseInvalid
 
 Application = Callable[[Any, Any, Any], Awaitable[None]]
 
+ZERO_COPY = "http.response.zerocopysend"
 RECEIVE_INTO = "tidegate.receive_into"
 
 logger = logging.getLogger("tidegate.wire")
@@ -20,8 +24,8 @@ logger = logging.getLogger("tidegate.wire")
 class Carrier(Link, Protocol):
     """Implemented by `connection.Connection`: told how the exchange ends."""
 
-    async def drained(self) -> None:
-        """Wait while the client is behind with reading."""
+    behind: asyncio.Event | None
+    """While the client is behind with reading: set when it has caught up."""
 
     def finished(self) -> None:
         """The answer is complete."""
@@ -68,6 +72,8 @@ class Exchange:
         except BaseException:  # cancelled: the server ends
             self._abandon()
             raise
+        finally:
+            del self.scope["extensions"]  # a bound method of ours: a cycle for the collector else
 
     def _fail(self) -> None:
         self._refuse(RequestRefused(500, "Internal Server Error"))
@@ -88,19 +94,36 @@ class Exchange:
         self.body.over()
 
     async def send(self, message: dict[str, Any]) -> None:
-        await self._carrier.drained()
+        if self._carrier.behind is not None:
+            await self._carrier.behind.wait()
         if self.gone:
             raise ClientGone("the connection is closed")
-        if not self.body.drainable():
-            self.answer.persistent = False
+        answer = self.answer
+        match message["type"]:
+            case "http.response.start":
+                keep = self.body.drainable()
+                answer.start(message["status"], message.get("headers", ()), keep=keep)
+            case "http.response.body":
+                answer.send(message.get("body", b""), more=message.get("more_body", False))
+            case "http.response.zerocopysend":
+                await self._send_file(message)
+            case kind:
+                raise ResponseInvalid(f"unknown message {kind}")
+        if answer.complete:
+            self.body.over()
+            self._carrier.finished()
+
+    async def _send_file(self, message: dict[str, Any]) -> None:
+        file, offset = message["file"], message.get("offset") or 0
+        fd = file if isinstance(file, int) else file.fileno()
+        count = message.get("count")
+        if count is None:
+            count = os.fstat(fd).st_size - offset
         try:
-            await self.answer.send(message)
+            await self.answer.send_file(fd, offset, count, more=message.get("more_body", False))
         except (ClientGone, FileEnded):
             self._abandon()
             raise
-        if self.answer.complete:
-            self.body.over()
-            self._carrier.finished()
 
     async def receive_into(self, sink: Any, limit: int | None = None) -> int:
         """See `RequestBody.receive_into`."""

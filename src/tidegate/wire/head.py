@@ -10,18 +10,19 @@ import urllib.parse
 import httptools
 
 from tidegate.wire.errors import RequestRefused
-from tidegate.wire.framing import Framing, framing_of
+from tidegate.wire.framing import Counted, Framing, framing_of
 from tidegate.wire.limits import Limits
 
 BLANK_LINE = b"\r\n\r\n"
+DECISIVE = {b"host", b"content-length", b"transfer-encoding", b"expect"}  # what framing asks for
 
 
 class RequestHead:
     """One request's head; `complete` once the blank line has been read."""
 
     __slots__ = (
-        "_limits", "_parser", "_size", "_tail", "complete", "headers", "http_version", "method",
-        "persistent", "target",
+        "_decisive", "_limits", "_parser", "_size", "_tail", "complete", "headers", "http_version",
+        "method", "persistent", "target",
     )  # fmt: skip
 
     def __init__(self, limits: Limits) -> None:
@@ -31,6 +32,7 @@ class RequestHead:
         self._tail = b""
         self.complete = False
         self.headers: list[tuple[bytes, bytes]] = []
+        self._decisive: list[tuple[bytes, bytes]] = []
         self.target = b""
         self.method = self.http_version = ""
         self.persistent = False
@@ -57,14 +59,16 @@ class RequestHead:
         """Where the body ends. Raises `RequestRefused`."""
         if self.http_version not in ("1.1", "1.0"):
             raise RequestRefused(505, "HTTP version not supported")
-        hosts = sum(name == b"host" for name, _ in self.headers)
-        if hosts > 1 or (hosts == 0 and self.http_version == "1.1"):  # RFC 9112 section 3.2
+        hosts = [name for name, _ in self._decisive].count(b"host")
+        if hosts != 1 and (hosts or self.http_version == "1.1"):  # RFC 9112 section 3.2
             raise RequestRefused(400, "exactly one Host is required")
-        return framing_of(self.headers, self.http_version)
+        if hosts == len(self._decisive):
+            return Counted(0)
+        return framing_of(self._decisive, self.http_version)
 
     def expects_continue(self) -> bool:
         return self.http_version == "1.1" and any(
-            name == b"expect" and value.lower() == b"100-continue" for name, value in self.headers
+            name == b"expect" and value.lower() == b"100-continue" for name, value in self._decisive
         )
 
     def location(self) -> tuple[str, bytes, bytes]:
@@ -98,7 +102,10 @@ class RequestHead:
         self.target += url
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        self.headers.append((name.lower(), value))
+        field = name.lower(), value
+        self.headers.append(field)
+        if field[0] in DECISIVE:
+            self._decisive.append(field)
 
     def on_headers_complete(self) -> None:
         self.complete = True

@@ -1,11 +1,17 @@
 """What the connections of one listening socket share: limits, threads, deadlines, the date."""
 
 import asyncio
+import logging
 from concurrent.futures import Executor
+from math import inf
 from typing import Protocol
 
 from tidegate.wire.limits import Limits
 from tidegate.wire.response import render_fields
+
+REFUSABLE = 128  # connections beyond the limit that are told so
+
+logger = logging.getLogger("tidegate.wire")
 
 
 class Perishable(Protocol):
@@ -40,10 +46,22 @@ class Listener:
             self._sweeping = True
             loop.call_later(self.limits.sweep_interval, self._sweep, loop)
 
+    def full(self) -> bool:
+        """More connections than allowed: the newest is told so."""
+        return len(self.open) > self.limits.connections
+
+    def crammed(self) -> bool:
+        """Too many even for being told: the newest is dropped."""
+        return len(self.open) > self.limits.connections + REFUSABLE
+
     def _sweep(self, loop: asyncio.AbstractEventLoop) -> None:
         now = loop.time()
         for connection in [each for each in self.open if each.deadline <= now]:
-            connection.expire(now)
+            try:
+                connection.expire(now)
+            except Exception:
+                logger.exception("a connection could not be ended")
+                connection.deadline = inf
         self._sweeping = bool(self.open)
         if self._sweeping:
             loop.call_later(self.limits.sweep_interval, self._sweep, loop)

@@ -17,16 +17,19 @@ import struct
 import termios
 import threading
 from collections.abc import Callable
-from concurrent.futures import Executor
+from concurrent.futures import Executor, ThreadPoolExecutor
 from typing import TypeVar
 
 T = TypeVar("T")
 
 PATIENCE = 0.020  # seconds; a reader on a fast network is back within 1 ms
-SHARE = 32 * 1024 * 1024  # bytes moved before transfers that wait for a thread get their turn
+SHARE = 128 * 1024 * 1024  # bytes moved before transfers that wait for a thread get their turn
 BUFFER = 256 * 1024  # bytes, one per pool thread
 
 BLOCKED = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
+
+PLAIN_THREADS = ThreadPoolExecutor(8, "plain-asgi")
+"""For servers without our extensions; threads start when one is first needed."""
 
 _own = threading.local()
 
@@ -39,21 +42,23 @@ def own_buffer() -> memoryview:
     return view
 
 
-async def settle(
-    threads: Executor | None, work: Callable[[], T], sock: socket.socket | None = None
-) -> T:
+async def settle(threads: Executor, work: Callable[[], T], sock: socket.socket | None = None) -> T:
     """`work()`, run in a thread; a cancelled caller cuts `sock`, if it is used there, and waits."""
-    future = asyncio.get_running_loop().run_in_executor(threads, work)
-    try:
-        return await asyncio.shield(future)
-    except asyncio.CancelledError:
-        if sock is not None:
-            cut(sock)
-        while not future.done():
-            with contextlib.suppress(asyncio.CancelledError):
-                await asyncio.wait([future])
-        future.exception()  # looked at, so that it is not reported as forgotten
-        raise
+    loop = asyncio.get_running_loop()
+    ended = asyncio.Event()
+    future = threads.submit(work)
+    future.add_done_callback(lambda _: loop.call_soon_threadsafe(ended.set))
+    cancelled: asyncio.CancelledError | None = None
+    while not ended.is_set():
+        try:
+            await ended.wait()
+        except asyncio.CancelledError as error:
+            cancelled = error
+            if sock is not None:
+                cut(sock)
+    if cancelled is not None:
+        raise cancelled
+    return future.result()
 
 
 def duplicate(transport_socket: socket.socket) -> socket.socket:

@@ -59,9 +59,9 @@ class RequestBody:
         nobody could tell its first bytes from the next request.
         """
         expected = self.framing.expected
-        return self.framing.done or (
-            not self._expects_continue and expected is not None and expected <= DRAINED
-        )
+        if self._expects_continue or self._stalled or expected is None:
+            return self.framing.done
+        return expected <= DRAINED
 
     async def receive(self) -> dict[str, Any]:
         """ASGI's receive."""
@@ -88,11 +88,13 @@ class RequestBody:
         receiving = BodyReceiving(self.framing, sink, limit)
         patience = PATIENCE
         while True:
+            self._link.pause_reading()  # before taking what is there: nothing may overtake it
             early, self._payload = self._payload, bytearray()
             if early:
                 await settle(self._link.threads, functools.partial(receiving.give, early))
             if self.framing.done:
                 self._delivered = True
+                self._link.follow(receiving.behind)
                 return receiving.received
             if self._stalled:
                 raise BodyStalled
@@ -102,13 +104,9 @@ class RequestBody:
                 patience = await self._gather()
 
     async def _read_directly(self, receiving: BodyReceiving, patience: float) -> bool:
-        self._link.pause_reading()
         async with self._link.borrowed() as sock:
             read = functools.partial(receiving.read, sock, patience)
-            blocked = await settle(self._link.threads, read, sock)
-        if self.framing.done:
-            self._link.follow(receiving.behind)
-        return blocked
+            return await settle(self._link.threads, read, sock)
 
     async def _gather(self) -> float:
         """Let the loop collect from a slow sender; how patient a thread shall be with it then."""

@@ -5,9 +5,9 @@ import os
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from tidegate.wire.answer import ZERO_COPY
 from tidegate.wire.errors import FileEnded
-from tidegate.wire.offload import BUFFER, settle
+from tidegate.wire.exchange import ZERO_COPY
+from tidegate.wire.offload import BUFFER, PLAIN_THREADS, settle
 
 Send = Callable[[Any], Awaitable[None]]
 
@@ -24,7 +24,7 @@ async def send_file(scope: dict[str, Any], send: Send, fd: int, offset: int, cou
     left = 0 if scope["method"] == "HEAD" else count
     while left:
         size, at = min(left, BUFFER), offset + count - left
-        content = await settle(None, functools.partial(os.pread, fd, size, at))
+        content = await settle(PLAIN_THREADS, functools.partial(os.pread, fd, size, at))
         if not content:
             raise FileEnded(f"{left} bytes before the promised end")
         left -= len(content)

@@ -1,7 +1,7 @@
 """A part of a file on its way to a client, in steps for a thread (`offload.py`).
 
-Plain connections: the kernel copies, by sendfile. TLS: the thread reads and encrypts through its
-own buffer. A transfer that waits for its reader keeps no bytes: they are read again from the file.
+Plain connections: the kernel copies, by sendfile. TLS: the thread reads and encrypts. A transfer
+that waits for its reader keeps no bytes: they are read from the file again.
 """
 
 import os
@@ -10,8 +10,9 @@ import socket
 import ssl
 
 from tidegate.wire.errors import FileEnded
-from tidegate.wire.offload import BLOCKED, PATIENCE, SHARE, own_buffer, poll_for
+from tidegate.wire.offload import BLOCKED, PATIENCE, SHARE, poll_for
 
+READ = 64 * 1024  # stays in the processor's cache until it is encrypted
 MORE = getattr(socket, "MSG_MORE", 0)  # the head travels in the first data packet; Linux only
 
 
@@ -25,7 +26,7 @@ class FileSending:
         self._offset = offset
         self._count = count
         self._encrypted = isinstance(sock, ssl.SSLSocket)
-        self._read = memoryview(b"")  # of the thread's buffer: valid within one call
+        self._read = memoryview(b"")  # of the file, not yet sent; forgotten while waiting
         self.patience = PATIENCE
 
     @property
@@ -35,12 +36,12 @@ class FileSending:
     def __call__(self) -> bool:
         """Send; True when the peer must make room first. Raises OSError and FileEnded."""
         share = SHARE
-        self._read = memoryview(b"")
         while not self.done and share > 0:
             try:
                 share -= self._send_head() if self._head else self._send_file()
             except BLOCKED:
                 if not poll_for(self._sock, select.POLLOUT, self.patience):
+                    self._read = memoryview(b"")
                     return True
         return False
 
@@ -62,8 +63,8 @@ class FileSending:
 
     def _send_read(self) -> int:
         if not self._read:
-            room = own_buffer()[: self._count]
-            self._read = room[: os.preadv(self._fd, [room], self._offset)]
+            size = min(self._count, READ)
+            self._read = memoryview(os.pread(self._fd, size, self._offset))
             if not self._read:
                 return 0
         sent = self._sock.send(self._read)

@@ -7,6 +7,7 @@ HTTP. The invariant: the loop does not touch the `SSLSocket` while it is borrowe
 
 import asyncio
 import contextlib
+import logging
 import socket
 import ssl
 from collections import deque
@@ -16,9 +17,9 @@ from typing import Any, Protocol
 from tidegate.wire.limits import Limits
 from tidegate.wire.offload import BLOCKED, cut, duplicate
 
-RECORD = (
-    16 * 1024
-)  # the longest plaintext of a TLS record: one read leaves nothing behind in OpenSSL
+logger = logging.getLogger("tidegate.wire")
+
+RECORD = 16 * 1024  # the longest plaintext of a record: one read leaves nothing inside OpenSSL
 READS_PER_TURN = 8
 HIGH_WATER = 64 * 1024  # bytes waiting to be written that pause the protocol
 
@@ -37,7 +38,10 @@ class TlsTransport(asyncio.Transport):
         """`on_settled` is called once, when the handshake has succeeded or failed."""
         super().__init__()
         self._loop = loop
-        self._sock = context.wrap_socket(sock, server_side=True, do_handshake_on_connect=False)
+        with contextlib.ExitStack() as failure:
+            failure.callback(sock.close)
+            self._sock = context.wrap_socket(sock, server_side=True, do_handshake_on_connect=False)
+            failure.pop_all()
         self._fd = self._sock.fileno()
         self._context = context
         self._protocol = protocol
@@ -45,7 +49,7 @@ class TlsTransport(asyncio.Transport):
         self._connected = False
         self._reading = True
         self._borrowed = False
-        self._closing = self._ended = self._eof = False
+        self._closing = self._ended = self._eof = self._said_goodbye = False
         self._unwritten: deque[memoryview] = deque()
         self._high_water = HIGH_WATER
         self._write_paused = False
@@ -80,7 +84,9 @@ class TlsTransport(asyncio.Transport):
             if not self._reading or self._borrowed or self._closing:
                 return
             try:
-                data = self._sock.recv(RECORD)
+                # After our goodbye what comes is not decrypted any more, only taken off the socket.
+                receive = socket.socket.recv if self._said_goodbye else ssl.SSLSocket.recv
+                data = receive(self._sock, RECORD)
             except BLOCKED:
                 return
             except OSError as error:
@@ -164,6 +170,7 @@ class TlsTransport(asyncio.Transport):
             self._say_goodbye()
 
     def _say_goodbye(self) -> None:
+        self._said_goodbye = True
         with contextlib.suppress(OSError, ValueError):
             self._sock.unwrap()
         with contextlib.suppress(OSError):
@@ -209,7 +216,7 @@ class TlsTransport(asyncio.Transport):
         self._loop.remove_reader(self._fd)
         self._loop.remove_writer(self._fd)
         self._unwritten.clear()
-        if error is None and not self._eof:
+        if error is None and not self._said_goodbye:
             self._say_goodbye()
         self._sock.close()
         if self._connected:
@@ -244,6 +251,7 @@ class Handshaking(Protocol):
     open: set[Any]
 
     def add(self, connection: Any, loop: asyncio.AbstractEventLoop) -> None: ...
+    def crammed(self) -> bool: ...
 
 
 class TlsAcceptor(asyncio.Protocol):
@@ -267,16 +275,17 @@ class TlsAcceptor(asyncio.Protocol):
         self._transport: TlsTransport | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        sock = duplicate(transport.get_extra_info("socket"))
-        transport.abort()  # type: ignore[attr-defined]  # asyncio calls this with a Transport
         try:
-            self._transport = TlsTransport(
-                self._loop, sock, self._context, self._protocol, self._settled
-            )
-        except OSError:
-            sock.close()
-        else:
-            self._handshaking.add(self, self._loop)
+            if not self._handshaking.crammed():
+                sock = duplicate(transport.get_extra_info("socket"))
+                self._transport = TlsTransport(
+                    self._loop, sock, self._context, self._protocol, self._settled
+                )
+                self._handshaking.add(self, self._loop)
+        except OSError:  # gone already, or no descriptor left
+            logger.debug("a connection could not be taken over", exc_info=True)
+        finally:
+            transport.abort()  # type: ignore[attr-defined]  # asyncio calls this with a Transport
 
     def _settled(self) -> None:
         self._handshaking.open.discard(self)

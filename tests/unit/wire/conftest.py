@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-import datetime
+import datetime as dt
 import hashlib
 import ipaddress
 import os
@@ -168,7 +168,7 @@ class Provoked:
     async def wait(self, scope: Any, receive: Any, send: Any, query: Any) -> None:
         """Answers once released; a client that leaves is noticed before."""
         self.entered.release()
-        while not self.released.is_set():
+        while not self.released.is_set():  # noqa: ASYNC110  # set by another thread
             await asyncio.sleep(0.01)
         await answer(send, 200, b"released")
 
@@ -256,7 +256,7 @@ def until(condition: Callable[[], Any], seconds: float = 15.0) -> None:
 
 @pytest.fixture(scope="session")
 def content() -> bytes:
-    return random.Random(4321).randbytes(FILE_BYTES)  # noqa: S311
+    return random.Random(4321).randbytes(FILE_BYTES)
 
 
 @pytest.fixture(scope="session")
@@ -271,16 +271,14 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """One PEM file with the key and a certificate for 127.0.0.1."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
-    now = datetime.datetime.now(datetime.UTC)
-    alternative = x509.SubjectAlternativeName(
-        [x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
-    )
+    now = dt.datetime.now(dt.UTC)
+    alternative = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))])
     certificate = (
         x509.CertificateBuilder()
         .subject_name(name).issuer_name(name)
         .public_key(key.public_key()).serial_number(1)
-        .not_valid_before(now - datetime.timedelta(days=1))
-        .not_valid_after(now + datetime.timedelta(days=1))
+        .not_valid_before(now - dt.timedelta(days=1))
+        .not_valid_after(now + dt.timedelta(days=1))
         .add_extension(alternative, critical=False)
         .sign(key, hashes.SHA256())
     )  # fmt: skip

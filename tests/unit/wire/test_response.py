@@ -33,7 +33,9 @@ def test_no_field_ever_adds_a_line(headers: list[tuple[bytes, bytes]]) -> None:
 
 
 def test_fields_that_say_how_the_answer_is_framed_are_understood() -> None:
-    head = render(299, [(b"Content-Length", b"12"), (b"Connection", b"Close"), (b"A", b"")], b"b: c\r\n")
+    head = render(
+        299, [(b"Content-Length", b"12"), (b"Connection", b"Close"), (b"A", b"")], b"b: c\r\n"
+    )
     assert (head.length, head.close, head.chunked) == (12, True, False)
     assert head.content == b"HTTP/1.1 299 \r\nb: c\r\ncontent-length: 12\r\na: \r\n"
     assert render(200, [(b"transfer-encoding", b"chunked")], b"").chunked
