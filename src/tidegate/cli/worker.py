@@ -31,8 +31,8 @@ _LOG = logging.getLogger(__name__)
 _TRANSFER_THREADS = 16
 """Transfers that make progress at one moment in a process; a stalled one holds no thread."""
 
-_RESERVED_FILES = 512
-"""Descriptors kept for blobs, databases and sockets in transfer when connections fill the rest."""
+_FILES_PER_CONNECTION = 3
+"""Descriptors of a connection that transfers: its socket, a duplicate for the thread, the blob."""
 
 
 class Certificate(NamedTuple):
@@ -108,7 +108,7 @@ def _limits(settings: Settings, files: int) -> Limits:
         headers_timeout=settings.headers_timeout,
         idle_timeout=settings.idle_timeout,
         stall_timeout=settings.stall_timeout,
-        connections=settings.max_connections or max(files - _RESERVED_FILES, 64),
+        connections=settings.max_connections or max(files // _FILES_PER_CONNECTION, 64),
     )
 
 
