@@ -6,11 +6,12 @@ or the connection ends: nothing is ever appended to a broken answer.
 """
 
 import os
+import socket
 from typing import Any
 
 from tidegate.wire.errors import ClientGone
 from tidegate.wire.link import Link
-from tidegate.wire.offload import PATIENCE, settle, writable
+from tidegate.wire.offload import PATIENCE, reset_on_close, settle, writable
 from tidegate.wire.response import ResponseHead, ResponseInvalid, render
 from tidegate.wire.sending import FileSending
 
@@ -122,11 +123,19 @@ class Answer:
                 while not sending.done:
                     if await settle(link.threads, sending, sock):
                         began = link.loop.time()
-                        await writable(sock, link.limits.stall_timeout)
+                        await _until_writable(sock, link.limits.stall_timeout)
                         quick = link.loop.time() - began < PATIENCE
                         sending.patience = PATIENCE if quick else 0.0
         except OSError as error:
             raise ClientGone("the client took no more of the file") from error
+
+
+async def _until_writable(sock: socket.socket, stall_timeout: float) -> None:
+    try:
+        await writable(sock, stall_timeout)
+    except TimeoutError:
+        reset_on_close(sock)
+        raise
 
 
 def _read_from_memory(fd: int, offset: int, count: int) -> bytes | None:

@@ -27,7 +27,7 @@ from tidegate.wire.errors import ClientGone, RequestRefused
 from tidegate.wire.exchange import Exchange
 from tidegate.wire.head import RequestHead
 from tidegate.wire.listener import Listener
-from tidegate.wire.offload import cut, duplicate, unsent
+from tidegate.wire.offload import cut, duplicate, reset_on_close, unsent
 from tidegate.wire.response import render_refusal
 from tidegate.wire.tls import TlsTransport
 
@@ -268,6 +268,7 @@ class Connection(asyncio.Protocol):
             self.deadline = inf
             self._current().body.stall()
         elif self._phase in (Phase.DRAIN, Phase.LINGER) or self._unsent_bytes() == self._unsent:
+            reset_on_close(self.transport.get_extra_info("socket"))
             self.abort()
         else:  # a slow reader, but it reads
             self._unsent = self._unsent_bytes()

@@ -86,6 +86,7 @@ class Exchange:
 
     def _abandon(self) -> None:
         if not self.answer.complete and not self.gone:
+            self.gone = True  # the client's doing: no error of the application that then returns
             self._carrier.abort()
 
     def lost(self) -> None:

@@ -86,6 +86,15 @@ def cut(sock: socket.socket) -> None:
         socket.socket.shutdown(sock, socket.SHUT_RDWR)
 
 
+def reset_on_close(transport_socket: socket.socket) -> None:
+    """Let the connection's end be a reset, so that the kernel drops what the peer did not take.
+
+    Else it keeps some megabytes for minutes for each peer that stopped reading.
+    """
+    with contextlib.suppress(OSError), duplicate(transport_socket) as own:
+        own.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+
+
 def poll_for(sock: socket.socket, event: int, patience: float) -> bool:
     """Whether `sock` gets ready within `patience` seconds. For threads."""
     if not patience:

@@ -6,8 +6,10 @@ import os
 import random
 import socket
 import struct
+import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 
@@ -274,3 +276,18 @@ def test_an_answer_waits_for_a_slow_reader_and_arrives_whole(
         expected = b"".join(b"%d," % number * 500 for number in range(3000)) + b"end"
         assert talk.answer().body == expected
         assert talk.answer().body == content[:1_000_000]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads the kernel's table of connections")
+@pytest.mark.parametrize("tls", [False, True])
+def test_nothing_is_kept_in_the_kernel_for_a_reader_that_was_cut_off(
+    serve: Serve, tls: bool
+) -> None:
+    server = serve(Limits(stall_timeout=0.4), tls=tls)
+    with server.connect(rcvbuf=8192) as connection:
+        ours, theirs = connection.getsockname()[1], connection.getpeername()[1]
+        connection.sendall(request("GET", "/download"))
+        until(lambda: server.connections == 1)
+        until(lambda: server.connections == 0)
+        table = Path("/proc/net/tcp").read_text("ascii")
+        assert f":{theirs:04X} 0100007F:{ours:04X} " not in table
