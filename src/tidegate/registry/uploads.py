@@ -86,10 +86,12 @@ class Uploads:
         if claimed is None:
             raise DigestInvalid("`?digest=` is missing: the last request of an upload names it")
         digest = Digest.parse(claimed)
-        if request.content_length != 0:
-            upload = await self._receive(request, upload)
-        else:
+        if request.content_length == 0:
             _check_range(request, upload)
+        elif upload.offset == 0:
+            return await self._receive_whole(request, upload, digest)
+        else:
+            upload = await self._receive(request, upload)
         return await self._commit(upload, digest)
 
     async def cancel(self, repository: RepositoryName, upload_id: str) -> Response:
@@ -138,8 +140,39 @@ class Uploads:
         expected = _check_range(request, upload)
         receiving = await self._hold(upload)
         try:
-            if (await self._find(upload.repository, upload.id)).offset != upload.offset:
-                raise UploadInUse  # another request was quicker
+            await self._fill(request, upload, receiving, expected)
+            advanced = await self._advance(upload, receiving.end())
+        finally:
+            receiving.close()
+        _check_length(expected, advanced.offset - upload.offset)
+        return advanced
+
+    async def _receive_whole(self, request: Request, upload: Upload, digest: Digest) -> Response:
+        """The whole blob in the closing request: the session records nothing in between.
+
+        A crash before the link leaves the session at its beginning, where its client begins too.
+        """
+        expected = _check_range(request, upload)
+        receiving = await self._hold(upload)
+        try:
+            await self._fill(request, upload, receiving, expected)
+            _check_length(expected, receiving.end().offset)
+            size = await self._store.commit_held(receiving, digest)
+        except (DigestMismatch, StorageFull):
+            await self._drop(upload)
+            raise
+        finally:
+            receiving.close()
+        await self._link(upload.repository, digest, size, upload.id)
+        return _blob_response(upload.repository, digest)
+
+    async def _fill(
+        self, request: Request, upload: Upload, receiving: Receiving, expected: int | None
+    ) -> None:
+        """Put the body into a held upload; what came of a broken one is recorded."""
+        if (await self._find(upload.repository, upload.id)).offset != upload.offset:
+            raise UploadInUse  # another request was quicker
+        try:
             await receive_body(request.scope, request.receive, receiving, expected)
         except (ClientGone, BodyStalled):
             await self._advance(upload, receiving.end())
@@ -147,15 +180,6 @@ class Uploads:
         except StorageFull:
             await self._drop(upload)  # a full disk needs the space more than a resume
             raise
-        else:
-            advanced = await self._advance(upload, receiving.end())
-        finally:
-            receiving.close()
-        if expected is not None and advanced.offset - upload.offset != expected:
-            raise SizeMismatch(
-                f"Content-Range speaks of {expected} bytes, {advanced.offset - upload.offset} came"
-            )
-        return advanced
 
     async def _hold(self, upload: Upload) -> Receiving:
         """The upload, for this request alone.
@@ -185,9 +209,7 @@ class Uploads:
         receiving = await self._store.receive(upload.id, 0, digest.algorithm)
         try:
             await receive_body(request.scope, request.receive, receiving, None)
-            received = receiving.end()
-            receiving.close()
-            size = await self._store.commit(upload.id, digest, received)
+            size = await self._store.commit_held(receiving, digest)
         except BaseException:
             receiving.close()
             await self._store.discard(upload.id)
@@ -241,6 +263,11 @@ def _check_range(request: Request, upload: Upload) -> int | None:
     if length is not None and length != count:
         raise SizeMismatch(f"Content-Range speaks of {count} bytes, Content-Length of {length}")
     return count
+
+
+def _check_length(expected: int | None, came: int) -> None:
+    if expected is not None and came != expected:
+        raise SizeMismatch(f"Content-Range speaks of {expected} bytes, {came} came")
 
 
 def _session_headers(upload: Upload, offset: int) -> Headers:

@@ -136,6 +136,19 @@ class BlobStore:
         self._hashes.drop(upload_id, received)
         return received.offset
 
+    async def commit_held(self, receiving: Receiving, digest: Digest) -> int:
+        """As `commit`, by whoever holds the upload, of all that came in; it is let go of.
+
+        `DigestMismatch` leaves the upload as it is, and held.
+        """
+        received = receiving.end()
+        upload_id = receiving.upload_id
+        await self._check(upload_id, layout.upload_path(upload_id), digest, received)
+        await self._driver.publish(receiving.writer, layout.blob_path(digest))
+        receiving.close()
+        self._hashes.drop(upload_id, received)
+        return received.offset
+
     async def discard(self, upload_id: str) -> None:
         """Remove an upload's bytes, if there are any."""
         await self._driver.delete(layout.upload_path(upload_id))

@@ -65,8 +65,8 @@ class Receiving:
         self, hashes: RunningHashes, upload_id: str, writer: Writer, algorithm: str
     ) -> None:
         self._hashes = hashes
-        self._upload_id = upload_id
-        self._writer = writer
+        self.upload_id = upload_id
+        self.writer = writer
         self._algorithm = algorithm
         # the count and its hash are replaced together, so that no reader sees one without the other
         self._state = (writer.offset, hashes.take(upload_id, writer.offset, algorithm))
@@ -81,13 +81,13 @@ class Receiving:
         _, running = self._state
         if self._ended:
             raise StorageError("this upload takes no more bytes")
-        self._writer.write(buffer)
+        self.writer.write(buffer)
         if running is not None:
             running = running.copy()  # 1 µs; the old one stays true should this request be given up
             running.update(buffer)
         with self._turn:
             if not self._ended:
-                self._state = (self._writer.offset, running)
+                self._state = (self.writer.offset, running)
 
     def end(self) -> Received:
         """Take no more bytes, and say what came in, though the upload is still held.
@@ -107,5 +107,5 @@ class Receiving:
         self.end()
         offset, running = self._state
         if running is not None:
-            self._hashes.put(self._upload_id, offset, self._algorithm, running)
-        self._writer.close()
+            self._hashes.put(self.upload_id, offset, self._algorithm, running)
+        self.writer.close()
