@@ -10,7 +10,6 @@ Nothing here is a test: no figure makes a run fail, a wrong byte does.
 import argparse
 import os
 import re
-import shlex
 import shutil
 import sys
 import tempfile
@@ -57,6 +56,16 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--scale", action="store_true", help="the run with 1,000,000 manifests")
     parser.add_argument("--save", type=Path, metavar="PAGE", help="also write it into this page")
     return parser.parse_args()
+
+
+def command(options: argparse.Namespace) -> str:
+    """How to repeat this run."""
+    given = [
+        f"--{name} {value}" if value is not True else f"--{name}"
+        for name, value in vars(options).items()
+        if value and name not in {"save", "directory"}
+    ]
+    return f'make bench BENCH_ARGS="{" ".join(given)}"' if given else "make bench"
 
 
 def choose_peers(directory: Path, wanted: str) -> list[Peer]:
@@ -146,7 +155,7 @@ def main() -> None:
     options = arguments()
     rounds = options.rounds or (1 if options.quick else 3)
     seconds = options.seconds or (0.7 if options.quick else 1.5)
-    began = time.monotonic()
+    began, load = time.monotonic(), os.getloadavg()[0]
     directory = Path(
         tempfile.mkdtemp(prefix="tidegate-bench-", dir=options.directory or "/var/tmp")
     )
@@ -154,17 +163,16 @@ def main() -> None:
     try:
         if shutil.disk_usage(directory).free < NEEDED:
             sys.exit(f"{directory} needs {NEEDED >> 30} GB free: name another with --directory")
-        command = shlex.join(["make", "bench", f"BENCH_ARGS={shlex.join(sys.argv[1:])}"])
         peers = choose_peers(directory, "tidegate" if options.scale else options.peers)
         if options.scale and isinstance(peers[0], Tidegate):
             text = report.figure_table(scale.measure(peers[0], make_small_scene(directory), say))
         else:
             text = in_turn(peers, directory, options.rows, options.quick, rounds, seconds)
         versions = [f"{peer.name} {peer.version}" for peer in peers]
-        text = f"{report.machine(directory, versions, command)}\n\n{text}"
+        text = f"{report.machine(directory, versions, command(options), load)}\n\n{text}"
         print(text)
         if options.save:
-            report.save(options.save, text)
+            report.save(options.save, report.SCALE if options.scale else report.RESULTS, text)
     except PeerMissing as error:
         sys.exit(str(error))
     finally:

@@ -63,11 +63,11 @@ def tag_figures(peers: Sequence[Peer], scene: Scene, rounds: int) -> list[Figure
 def tag_ratio(peer: Peer, scene: Scene, rounds: int) -> tuple[float, float]:
     """Median over the rounds of the ratio, and the median seconds of a push among many tags."""
     ratios, seconds = [], []
-    for _ in range(max(rounds, 2)):
-        many = _one_push(peer, scene, MANY)
-        few = _one_push(peer, scene, FEW)
-        ratios.append(many / few)
-        seconds.append(many)
+    for number in range(2 * max(rounds, 2)):
+        order = (MANY, FEW) if number % 2 else (FEW, MANY)
+        took = {repository: _one_push(peer, scene, repository) for repository in order}
+        ratios.append(took[MANY] / took[FEW])
+        seconds.append(took[MANY])
     return median(ratios), median(seconds)
 
 

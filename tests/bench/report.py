@@ -13,7 +13,8 @@ from statistics import median
 from tests.bench.load import Sample
 from tests.bench.rows import Row
 
-BEGIN, END = "<!-- results: begin -->", "<!-- results: end -->"
+RESULTS, SCALE = "results", "scale"
+"""The places in a page that a run can fill, each between two comments of this name."""
 
 MB = 1e6
 
@@ -146,30 +147,29 @@ def figure_table(figures: Sequence[Figure]) -> str:
     return "\n".join(lines)
 
 
-def machine(directory: Path, versions: Sequence[str], command: str) -> str:
-    """Where, when and with what: without it no figure means anything."""
+def machine(directory: Path, versions: Sequence[str], command: str, load: float) -> str:
+    """Where, when and with what: without it no figure means anything. `load` is from before."""
     found = re.search(r"model name\s*: (.*)", Path("/proc/cpuinfo").read_text())
     model = found[1].strip() if found else platform.machine()
     gigabytes = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 1e9
-    load = os.getloadavg()[1]
     system = f"{platform.system()} {platform.release()}, Python {platform.python_version()}"
     return f"""\
 - command: `{command}`
 - date: {dt.datetime.now(dt.UTC):%Y-%m-%d}, commit: {_commit()}
 - machine: {model}, {os.cpu_count()} cores shared by clients and servers, {gigabytes:.0f} GB of \
-memory, load {load:.1f} over five minutes
+memory, load average {load:.1f} before the run
 - system: {system}, data on {_file_system(directory)}
 - servers: {"; ".join(versions)}"""
 
 
-def save(path: Path, text: str) -> None:
-    """Put the results between the markers of a page."""
-    page = path.read_text("utf-8")
-    before, begin, rest = page.partition(BEGIN)
-    _, end, after = rest.partition(END)
+def save(path: Path, place: str, text: str) -> None:
+    """Put the text between the two comments of a page that name the place."""
+    opening, closing = f"<!-- {place}: begin -->", f"<!-- {place}: end -->"
+    before, begin, rest = path.read_text("utf-8").partition(opening)
+    _, end, after = rest.partition(closing)
     if not begin or not end:
-        raise ValueError(f"{path} has no place for results: {BEGIN} … {END}")
-    path.write_text(f"{before}{BEGIN}\n\n{text}\n\n{END}{after}", "utf-8")
+        raise ValueError(f"{path} has no place for this: {opening} … {closing}")
+    path.write_text(f"{before}{opening}\n\n{text}\n\n{closing}{after}", "utf-8")
 
 
 def _commit() -> str:
@@ -186,6 +186,6 @@ def _commit() -> str:
 
 def _file_system(directory: Path) -> str:
     said = subprocess.run(
-        ["stat", "-f", "-c", "%T", str(directory)], capture_output=True, text=True, check=False
+        ["df", "--output=fstype", str(directory)], capture_output=True, text=True, check=False
     )
-    return said.stdout.strip() or "an unknown file system"
+    return said.stdout.split()[-1] if said.stdout.split() else "an unknown file system"

@@ -22,7 +22,7 @@ from tests.bench.servers import Tidegate
 REPOSITORIES, EACH = 900, 1_000
 TAGS = 100_000
 MILLION, THOUSAND = "bench/million", "bench/r0"
-ROUNDS = 3
+ROUNDS = 5
 
 
 def measure(peer: Tidegate, scene: Scene, say: Callable[[str], None]) -> list[Figure]:
@@ -71,17 +71,16 @@ def measure(peer: Tidegate, scene: Scene, say: Callable[[str], None]) -> list[Fi
 
 def _pulls(peer: Tidegate, scene: Scene) -> list[Figure]:
     """Pulls by tag: ten manifests that every cache holds, and 100,000 one after the other."""
-    rates = {}
     restart(peer)
-    for repository, step, count in ((FEW, 1, 10), (MANY, 7, TAGS)):
-        # a step that shares no factor with the count visits each tag once, out of order
-        tags = [f"tag-{number * step % count:07d}" for number in range(count)]
-        job = replace(manifest_job(peer, repository, tags), seconds=3.0)
-        samples = [
-            put_load(job, peer.process(False), scene.directory).requests_a_second
-            for _ in range(ROUNDS)
-        ]
-        rates[repository] = median(samples)
+    samples: dict[str, list[float]] = {FEW: [], MANY: []}
+    for _ in range(ROUNDS):
+        for repository, step, count in ((FEW, 1, 10), (MANY, 7, TAGS)):
+            # a step that shares no factor with the count visits each tag once, out of order
+            tags = [f"tag-{number * step % count:07d}" for number in range(count)]
+            job = replace(manifest_job(peer, repository, tags), seconds=3.0)
+            sample = put_load(job, peer.process(False), scene.directory)
+            samples[repository].append(sample.requests_a_second)
+    rates = {repository: median(each) for repository, each in samples.items()}
     return [
         Figure(
             "GET manifest by tag, 64 clients: 100,000 manifests in turn (ten)",
@@ -94,14 +93,14 @@ def _pulls(peer: Tidegate, scene: Scene) -> list[Figure]:
 
 def _lists(peer: Tidegate, scene: Scene) -> list[Figure]:
     """Pages of 1,000 tags from repositories of three sizes."""
-    rates = []
-    for repository, count in ((THOUSAND, 1_000), (MANY, TAGS), (MILLION, 1_000_000)):
-        job = tags_job(peer, repository, count)
-        samples = [
-            put_load(job, peer.process(False), scene.directory).requests_a_second
-            for _ in range(ROUNDS)
-        ]
-        rates.append(median(samples))
+    sizes = ((THOUSAND, 1_000), (MANY, TAGS), (MILLION, 1_000_000))
+    samples: list[list[float]] = [[] for _ in sizes]
+    for _ in range(ROUNDS):
+        for (repository, count), collected in zip(sizes, samples, strict=True):
+            job = tags_job(peer, repository, count)
+            sample = put_load(job, peer.process(False), scene.directory)
+            collected.append(sample.requests_a_second)
+    rates = [median(each) for each in samples]
     return [
         Figure(
             "tags/list, 1,000 of 1,000; of 100,000; of 1,000,000",
