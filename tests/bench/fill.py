@@ -11,7 +11,8 @@ from pathlib import Path
 from tests.bench.content import Blob, image_manifest
 from tests.bench.scene import MANIFEST_TYPE, MANY
 from tidegate.metastore import manifests
-from tidegate.metastore.database import Transaction
+from tidegate.metastore.database import Database, Transaction
+from tidegate.metastore.errors import MetastoreBusy
 from tidegate.metastore.open import open_database
 from tidegate.oci.digest import Digest
 from tidegate.oci.name import RepositoryName, Tag
@@ -85,10 +86,19 @@ def _manifest(content: bytes, blobs: list[Blob]) -> manifests.Manifest:
     return manifests.Manifest(Digest.of(content), MANIFEST_TYPE, content, blobs=digests)
 
 
+async def _insist(database: Database, unit: Unit) -> None:
+    """Write `unit`, which may be repeated, however long a busy disk makes it wait."""
+    while True:
+        try:
+            return await database.write(unit)
+        except MetastoreBusy:
+            continue
+
+
 async def _write(data: Path, units: Iterator[Unit]) -> None:
     database = await open_database(f"sqlite:///{data / 'metadata.db'}")
     try:
         for unit in units:
-            await database.write(unit)
+            await _insist(database, unit)
     finally:
         await database.close()
