@@ -11,6 +11,7 @@ import argparse
 import os
 import re
 import shutil
+import signal
 import sys
 import tempfile
 import time
@@ -153,6 +154,8 @@ def in_turn(
 
 def main() -> None:
     options = arguments()
+    # a run that is ended leaves no server behind and no file
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     rounds = options.rounds or (1 if options.quick else 3)
     seconds = options.seconds or (0.7 if options.quick else 1.5)
     began, load = time.monotonic(), os.getloadavg()[0]
