@@ -5,7 +5,7 @@ rights language answers for all of them. It knows no token and no HTTP: whoever 
 established who the user is.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 IMAGE_GROUP = "image.openshift.io"
@@ -14,11 +14,15 @@ IMAGE_GROUP = "image.openshift.io"
 
 @dataclass(frozen=True, slots=True)
 class User:
-    """Who asks: a name and the groups that go with it, as in Kubernetes' UserInfo."""
+    """Who asks: a name and the groups that go with it, as in Kubernetes' UserInfo.
+
+    `extra` is what else the authenticator knows, as pairs of key and values.
+    """
 
     name: str
     groups: tuple[str, ...] = ()
     uid: str = ""
+    extra: tuple[tuple[str, tuple[str, ...]], ...] = field(default=())
 
 
 ANONYMOUS = User("system:anonymous", ("system:unauthenticated",))
@@ -27,17 +31,19 @@ ANONYMOUS = User("system:anonymous", ("system:unauthenticated",))
 
 @dataclass(frozen=True, slots=True)
 class Attributes:
-    """What is asked: a verb on a resource.
+    """What is asked: a verb on a resource, or on a path that is no resource.
 
     An empty `namespace` asks about the whole cluster. A subresource is part of the resource's name,
     `imagestreams/layers`: OpenShift's registry has always sent it so, and rules are written so.
+    With `path` set the question is about that path, and only `verb` (get, post, ...) counts.
     """
 
     verb: str
-    resource: str
+    resource: str = ""
     namespace: str = ""
     name: str = ""
     group: str = IMAGE_GROUP
+    path: str = ""
 
 
 class Authorizer(Protocol):
