@@ -20,7 +20,7 @@ class Expired(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Qualified:
-    """A resource or kind with its group, as error texts name it: `projects.project.openshift.io`."""
+    """A resource or kind with its group, as texts name it: `roles.rbac.authorization.k8s.io`."""
 
     name: str
     group: str = ""
