@@ -15,7 +15,8 @@ import pytest
 
 PROJECT = Path(__file__).resolve().parent.parent
 INSTALLED = PROJECT / ".tools" / "bin"  # what .ci/install put there
-SEARCH_PATH = os.pathsep.join((os.environ["PATH"], str(INSTALLED), "/usr/sbin", "/sbin"))
+SEARCH_PATH = os.pathsep.join((str(INSTALLED), os.environ["PATH"], "/usr/sbin", "/sbin"))
+"""What is pinned comes first: a machine may have a kubectl, say, of some other version."""
 
 
 def unavailable(reason: str) -> None:
@@ -26,7 +27,7 @@ def unavailable(reason: str) -> None:
 
 
 def require(program: str) -> str:
-    """The path of a program from PATH or .tools/bin."""
+    """The path of a program from .tools/bin or PATH."""
     path = shutil.which(program, path=SEARCH_PATH)
     if path is None:
         unavailable(f"{program} is not installed (see .ci/install)")
