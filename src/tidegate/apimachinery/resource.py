@@ -76,8 +76,9 @@ class Resource(Generic[K]):
 
     `fields` are the selectable fields beside metadata.name and metadata.namespace, as their names
     and how to read them. `columns` come after Name and before Age, both of which are implied;
-    `age=False` leaves the latter out. `answer` is the type of what create answers with when that
-    is not the kind itself (ProjectRequest answers with a Project).
+    `named=False` and `age=False` leave them out (a table of events begins with when). `answer` is
+    the type of what create answers with when that is not the kind itself (ProjectRequest answers
+    with a Project).
     """
 
     group: str
@@ -91,6 +92,7 @@ class Resource(Generic[K]):
     short_names: tuple[str, ...] = ()
     categories: tuple[str, ...] = ()
     columns: tuple[Column, ...] = ()
+    named: bool = True
     age: bool = True
     fields: Mapping[str, Callable[[K], str]] = field(default_factory=dict)
     strategy: Strategy[K] = field(default_factory=Strategy)

@@ -70,9 +70,8 @@ def _of(declared: types.Type, description: str, extra: Mapping[str, Any]) -> Sch
         said = {**(declared.extra_json_schema or {}), **extra}
         text = description or said.pop("description", "")
         return _of(declared.type, text, said)
-    if isinstance(declared, types.UnionType):  # X | None
-        (only,) = (each for each in declared.types if not isinstance(each, types.NoneType))
-        return _of(only, description, extra)
+    if isinstance(declared, types.UnionType):
+        return _of(_shown_of(declared), description, extra)
     rules: dict[str, Any] = {
         "description": description,
         "format": extra.get("format", ""),
@@ -92,6 +91,12 @@ def _of(declared: types.Type, description: str, extra: Mapping[str, Any]) -> Sch
         case types.ListType() | types.VarTupleType():
             return Schema("array", items=_of(declared.item_type, "", {}), **rules)
     return Schema(_scalar(declared), **rules)
+
+
+def _shown_of(union: types.UnionType) -> types.Type:
+    """The X of `X | None`; a string where numbers are read too, as for quantities."""
+    real = [each for each in union.types if not isinstance(each, types.NoneType)]
+    return next((each for each in real if isinstance(each, types.StrType)), real[0])
 
 
 def _struct(declared: types.StructType, rules: dict[str, Any]) -> Schema:
