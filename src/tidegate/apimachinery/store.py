@@ -138,8 +138,17 @@ class ObjectStore(Protocol):
         """
         ...
 
-    def follow(self, resources: Sequence[str], apply: Callable[[Change], None]) -> None:
-        """Call `apply` with every later change of these resources, in order, in the event loop."""
+    def follow(
+        self,
+        resources: Sequence[str],
+        apply: Callable[[Change], None],
+        reset: Callable[[], None] | None = None,
+    ) -> None:
+        """Call `apply` with every later change of these resources, in order, in the event loop.
+
+        `reset` is called when changes were missed, because compaction overtook this process: what
+        was built from them is to be read anew, and `apply` goes on from there.
+        """
         ...
 
     async def catch_up(self) -> int:

@@ -103,7 +103,12 @@ class MemoryStore:
         self._subscriptions.append(subscription)
         return subscription
 
-    def follow(self, resources: Sequence[str], apply: Callable[[Change], None]) -> None:
+    def follow(
+        self,
+        resources: Sequence[str],
+        apply: Callable[[Change], None],
+        reset: Callable[[], None] | None = None,  # noqa: ARG002  nothing is ever missed here
+    ) -> None:
         self._followers.append((frozenset(resources), apply))
 
     async def catch_up(self) -> int:
