@@ -27,7 +27,8 @@ from tidegate.metastore.errors import (
     MetastoreFull,
     MetastoreUnavailable,
 )
-from tidegate.metastore.writer import CommitUnknown, Writer
+from tidegate.metastore.session import CommitUnknown
+from tidegate.metastore.writer import Writer
 
 log = logging.getLogger(__name__)
 

@@ -19,10 +19,11 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from queue import Empty, SimpleQueue
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 from tidegate.metastore.database import Row, Transaction, Value
 from tidegate.metastore.errors import MetastoreBusy, MetastoreError, MetastoreUnavailable
+from tidegate.metastore.session import CommitUnknown, Session
 
 log = logging.getLogger(__name__)
 
@@ -35,54 +36,6 @@ QUEUE_SECONDS = 30.0
 GROUP_UNITS = 64
 GROUP_SECONDS = 0.02
 """A group ends after this much work: another process waits hardly longer than that."""
-
-
-class Session(Protocol):
-    """The writing connection; all but the constructor is called in the writer thread alone."""
-
-    def acquire(self) -> None:
-        """Become the writer among the processes, where that happens outside the transaction."""
-        ...
-
-    def begin(self, durable: bool) -> None:
-        """Open a transaction, on a new connection when the old one was lost."""
-        ...
-
-    def execute(self, sql: str, params: Sequence[Value] = ()) -> int: ...
-
-    def execute_many(self, sql: str, rows: Sequence[Sequence[Value]]) -> None: ...
-
-    def fetch(self, sql: str, params: Sequence[Value] = ()) -> list[Row]: ...
-
-    def notify(self, revision: int) -> None:
-        """Have COMMIT tell the other processes, where they do not see it by themselves."""
-        ...
-
-    def commit(self) -> None:
-        """Commit, or raise with nothing kept; CommitUnknown when that cannot be said."""
-        ...
-
-    def rollback(self) -> None:
-        """Undo what is left of the transaction; never raises."""
-        ...
-
-    def is_lost(self) -> bool:
-        """Whether the transaction is gone, together with the units before this one."""
-        ...
-
-    def release(self) -> None:
-        """Let another process write."""
-        ...
-
-    def tend(self) -> None:
-        """Housekeeping between groups, after the answers have left."""
-        ...
-
-    def close(self) -> None: ...
-
-
-class CommitUnknown(MetastoreUnavailable):
-    """The connection broke during COMMIT: the group may have been kept."""
 
 
 @dataclass(slots=True, eq=False)
