@@ -1,29 +1,30 @@
 """Accounts as authentication sees them: a user, how she proves it, and since when."""
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from tidegate.apimachinery.authorizer import User
 from tidegate.auth.authorizer import ADMINISTRATORS, AUTHENTICATED
+from tidegate.auth.logins import Login
 from tidegate.metastore import users
 from tidegate.metastore.database import Database
 
-RELIED_ON = 0.5
-"""Seconds that an account is relied on for bearer tokens: with it, a disabled user or a changed
-password takes effect everywhere within a second. A proof of freshness from the database on every
-request (`PRAGMA data_version`) cost as much as the rest of the check."""
-
-CAPACITY = 10_000
+KIND = "local"
+"""What references of password logins begin with."""
 
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """A user who may log in. `generation` changes with her password and rights."""
+    """A user who may log in. `generation` changes with her password."""
 
     user: User
     password_hash: str = field(repr=False)
     generation: float
+
+    @property
+    def login(self) -> Login:
+        """Her login, once her password was right."""
+        return Login(self.user, f"{KIND}:{self.generation!r}:{self.user.name}")
 
 
 class AccountDirectory(Protocol):
@@ -48,26 +49,23 @@ class StoredAccounts:
         return Account(User(row.name, groups), row.password_hash, row.changed_at)
 
 
-class RecentAccounts:
-    """Accounts of `directory` as they were less than `RELIED_ON` seconds ago.
+class LocalLogins:
+    """The `LoginKind` of passwords: no token proves one, but registry tokens come of them."""
 
-    `clock` counts seconds and never goes back. That there is no such account is not kept.
-    """
+    kind = KIND
 
-    def __init__(self, directory: AccountDirectory, clock: Callable[[], float]) -> None:
-        self._directory = directory
-        self._clock = clock
-        self._found: dict[str, tuple[float, Account]] = {}
+    def __init__(self, accounts: AccountDirectory) -> None:
+        self._accounts = accounts
 
-    async def find(self, name: str) -> Account | None:
-        now = self._clock()
-        found = self._found.get(name)
-        if found is not None and now - found[0] < RELIED_ON:
-            return found[1]
-        self._found.pop(name, None)
-        account = await self._directory.find(name)
-        if account is not None:
-            self._found[name] = (now, account)
-            if len(self._found) > CAPACITY:
-                del self._found[next(iter(self._found))]
-        return account
+    async def authenticate(
+        self, _token: str, _now: float, _audiences: tuple[str, ...] = ()
+    ) -> Login | None:
+        return None
+
+    async def resume(self, reference: str, _now: float) -> User | None:
+        """The user, unless she was removed, disabled or given another password since."""
+        name = reference.split(":", 2)[2]
+        account = await self._accounts.find(name)
+        if account is None or account.login.reference != reference:
+            return None
+        return account.user

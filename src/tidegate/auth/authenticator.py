@@ -1,54 +1,83 @@
-"""From an `Authorization` header to an identity.
+"""From an `Authorization` header to an identity, for every surface of the server.
 
-Invariant: an identity is somebody who may log in now: a token of a user who was removed, disabled
-or given another password since is void, however much longer it would have lived.
+Basic is a user's password, or a token in its place under any name at all, which is how container
+clients send one. Bearer is a registry token on `/v2/`, or a token of any kind of login anywhere.
+Invariant: an identity is somebody who may log in now: a registry token is void with the login that
+it came of, however much longer it would have lived.
 """
 
 from collections.abc import Callable
 
 from tidegate.apimachinery.authorizer import ANONYMOUS
-from tidegate.auth.accounts import AccountDirectory
-from tidegate.auth.credentials import Basic, parse_authorization
+from tidegate.auth.credentials import Basic, Bearer, parse_authorization
 from tidegate.auth.errors import TokenInvalid
 from tidegate.auth.identity import NOBODY, Identity
 from tidegate.auth.login import PasswordLogin
+from tidegate.auth.logins import Login, Logins, looks_like_token
 from tidegate.auth.tokens import Tokens
 
 
 class Authenticator:
-    """Accepts passwords by `login` and bearer tokens of `tokens`.
+    """Accepts passwords by `passwords`, registry tokens by `tokens`, all others by `logins`.
 
-    `accounts` is asked at every bearer token; `clock` gives seconds since the epoch.
+    `clock` gives seconds since the epoch. Each method raises `InvalidCredentials` (`TokenInvalid`
+    for a token) and `Throttled` rather than take somebody for nobody: a client whose credentials
+    are stale must hear of it.
     """
 
     def __init__(
         self,
-        login: PasswordLogin,
+        passwords: PasswordLogin,
+        logins: Logins,
         tokens: Tokens,
-        accounts: AccountDirectory,
         clock: Callable[[], float],
     ) -> None:
-        self._login = login
+        self._passwords = passwords
+        self._logins = logins
         self._tokens = tokens
-        self._accounts = accounts
         self._clock = clock
 
     async def authenticate(self, authorization: str | None, client: str) -> Identity:
-        """Who sent this header from the address `client`; `NOBODY` without a header.
-
-        `InvalidCredentials` (`TokenInvalid` for a token) and `Throttled` are raised rather than
-        taken for nobody: a client whose credentials are stale must hear of it.
-        """
+        """Who sent this header to `/v2/` from the address `client`; `NOBODY` without a header."""
         if authorization is None:
             return NOBODY
         credentials = parse_authorization(authorization)
-        if isinstance(credentials, Basic):
-            account = await self._login.login(credentials.name, credentials.password, client)
+        if isinstance(credentials, Bearer):
+            return await self._bearer(credentials.token)
+        if not looks_like_token(credentials.password):
+            account = await self._passwords.login(credentials.name, credentials.password, client)
             return Identity(account.user)
-        verified = await self._tokens.verify(credentials.token, self._clock())
+        try:
+            return await self._bearer(credentials.password)
+        except TokenInvalid:
+            self._passwords.count_failed_token(client)
+            raise
+
+    async def log_in(self, credentials: Basic | Bearer, client: str) -> Login:
+        """Who the credentials prove outside `/v2/`, where a registry token proves nothing.
+
+        A registry token is for the registry: taken elsewhere it would buy more than it holds.
+        """
+        if isinstance(credentials, Bearer):
+            return await self._logins.authenticate(credentials.token, self._clock())
+        if not looks_like_token(credentials.password):
+            account = await self._passwords.login(credentials.name, credentials.password, client)
+            return account.login
+        try:
+            return await self._logins.authenticate(credentials.password, self._clock())
+        except TokenInvalid:
+            self._passwords.count_failed_token(client)
+            raise
+
+    async def _bearer(self, token: str) -> Identity:
+        now = self._clock()
+        verified = await self._tokens.verify(token, now)
+        if verified is None:
+            login = await self._logins.authenticate(token, now)
+            return Identity(login.user)
         if verified.subject == ANONYMOUS.name:
             return Identity(ANONYMOUS, verified.grants)
-        current = await self._accounts.find(verified.subject)
-        if current is None or current.generation != verified.generation:
+        user = await self._logins.resume(verified.login, now)
+        if user is None:
             raise TokenInvalid("the token's login was revoked", verified.subject)
-        return Identity(current.user, verified.grants)
+        return Identity(user, verified.grants)

@@ -6,15 +6,17 @@ import re
 from dataclasses import dataclass, field
 
 from tidegate.auth.errors import InvalidCredentials
+from tidegate.auth.logins import looks_like_token
+from tidegate.auth.signing import TOKEN_LIMIT
 
-BASIC_LIMIT = 4096
-"""Characters of Basic credentials that are read; room for the two limits below."""
+BASIC_LIMIT = 16_384
+"""Characters of Basic credentials that are read; room for a name and a token."""
 
 NAME_LIMIT = 1024
 """Bytes of a user name, as given; the longest stored names have 128."""
 
 PASSWORD_LIMIT = 1024
-"""Bytes of a password."""
+"""Bytes of a password; a token in its place may have `signing.TOKEN_LIMIT`."""
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 """RFC 7617 section 2 forbids control characters in both parts."""
@@ -53,7 +55,9 @@ def check_password_login(name: str, password: str) -> Basic:
         size, password_size = len(name.encode()), len(password.encode())
     except UnicodeEncodeError as error:
         raise InvalidCredentials from error
-    if not 0 < size <= NAME_LIMIT or not 0 < password_size <= PASSWORD_LIMIT:
+    is_token = looks_like_token(password)  # clients send any name with one, or none
+    limit = TOKEN_LIMIT if is_token else PASSWORD_LIMIT
+    if size > NAME_LIMIT or not (size or is_token) or not 0 < password_size <= limit:
         raise InvalidCredentials
     if _CONTROL.search(name) or _CONTROL.search(password):
         raise InvalidCredentials

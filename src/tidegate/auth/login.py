@@ -47,6 +47,15 @@ class PasswordLogin:
             raise InvalidCredentials(user=name)
         return account
 
+    def count_failed_token(self, client: str) -> None:
+        """A token that was sent in a password's place did not hold.
+
+        It counts as a failed password from its network does, and raises `Throttled` where there
+        were too many. Tokens are checked before this, so that one that holds is never delayed by
+        those that do not: it cannot be guessed, and checking it costs little.
+        """
+        self._throttle.enter("", client).failed()
+
     def _begin(
         self, key: tuple[bytes, str], encoded: str | None, password: str, attempt: Attempt
     ) -> asyncio.Task[bool]:

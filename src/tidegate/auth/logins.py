@@ -6,10 +6,25 @@ by its `reference`; at each use the kind of login that the reference belongs to 
 still stands, so that whatever voids a login voids every token that came of it.
 """
 
+import re
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from tidegate.apimachinery.authorizer import User
+from tidegate.auth.errors import TokenInvalid
+
+RELIED_ON = 0.5
+"""Seconds that a login is relied on for registry tokens: with it, whatever voids the login takes
+effect everywhere within a second. A proof of freshness from the database on every request
+(`PRAGMA data_version`) cost as much as the rest of the check."""
+
+CAPACITY = 10_000
+
+ACCESS_TOKEN_PREFIX = "sha256~"  # noqa: S105  what OpenShift's access tokens begin with
+
+_JWT = re.compile(r"eyJ[A-Za-z0-9_-]*\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]*")
+"""RFC 7519: three parts in base64url, of which the first is a JSON object's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,11 +33,13 @@ class Login:
 
     `reference` is `KIND:…`, text that only its own kind reads; it holds no secret, since it is
     written into tokens. `expires` is when the login ends by itself, seconds since the epoch.
+    `audiences` are those of the wanted ones that a token was made for, where it says so.
     """
 
     user: User
     reference: str
     expires: float | None = None
+    audiences: tuple[str, ...] = ()
 
 
 class LoginKind(Protocol):
@@ -46,3 +63,44 @@ class LoginKind(Protocol):
     async def resume(self, reference: str, now: float) -> User | None:
         """The user of an earlier login as she is now; None when the login is void."""
         ...
+
+
+class Logins:
+    """Every kind of login that there is; `clock` counts seconds and never goes back."""
+
+    def __init__(self, kinds: Sequence[LoginKind], clock: Callable[[], float]) -> None:
+        self._kinds = {each.kind: each for each in kinds}
+        self._clock = clock
+        self._resumed: dict[str, tuple[float, User]] = {}
+
+    async def authenticate(self, token: str, now: float, audiences: tuple[str, ...] = ()) -> Login:
+        """Who the token proves; `TokenInvalid` when it proves nobody."""
+        if looks_like_token(token):
+            for kind in self._kinds.values():
+                login = await kind.authenticate(token, now, audiences)
+                if login is not None:
+                    return login
+        raise TokenInvalid("the token is none that this server accepts")
+
+    async def resume(self, reference: str, now: float) -> User | None:
+        """The user of an earlier login, as she was less than `RELIED_ON` seconds ago.
+
+        None when the login is void, which is not kept.
+        """
+        moment = self._clock()
+        resumed = self._resumed.get(reference)
+        if resumed is not None and moment - resumed[0] < RELIED_ON:
+            return resumed[1]
+        self._resumed.pop(reference, None)
+        kind = self._kinds.get(reference.partition(":")[0])
+        user = await kind.resume(reference, now) if kind is not None else None
+        if user is not None:
+            self._resumed[reference] = (moment, user)
+            if len(self._resumed) > CAPACITY:
+                del self._resumed[next(iter(self._resumed))]
+        return user
+
+
+def looks_like_token(text: str) -> bool:
+    """Whether text that came where a password may be is a token; no password may look so."""
+    return text.startswith(ACCESS_TOKEN_PREFIX) or _JWT.fullmatch(text) is not None

@@ -57,12 +57,16 @@ class Throttle:
         self._known: OrderedDict[str, None] = OrderedDict()  # pairs that logged in
 
     def enter(self, name: str, client: str) -> "Attempt":
-        """Begin an attempt of `name` from the address `client`, or raise `Throttled`."""
+        """Begin an attempt of `name` from the address `client`, or raise `Throttled`.
+
+        An empty name is nobody's in particular: it counts for the network alone.
+        """
         now = self._clock()
         network = network_of(client)
         pair = f"{network} {name}"
         counted = [self._pairs.of(pair, now), self._networks.of(network, now)]
-        counted.append(self._users.of(name, now))
+        if name:
+            counted.append(self._users.of(name, now))
         binding = counted[:1] if pair in self._known else counted
         wait = max(count.wait(now) for count in binding)
         if wait > 0:

@@ -1,9 +1,10 @@
 """The token endpoint: a login in exchange for a short-lived token with no more than its rights.
 
 Two forms, as clients send them: `GET ?service=&scope=` with Basic (distribution's token
-specification), and a `POST` form with `grant_type=password` (its OAuth2 variant). A bearer token is
-accepted in neither: a token must not prolong itself. What a token carries is what was asked for
-and is allowed now; a client that gets less than it asked for learns so at the registry.
+specification), and a `POST` form with `grant_type=password` (its OAuth2 variant). Both also take a
+bearer token of the API, but never a registry token: a token must not prolong itself. What a token
+carries is what was asked for and is allowed now; a client that gets less than it asked for learns
+so at the registry.
 """
 
 from collections.abc import Callable, Sequence
@@ -13,9 +14,10 @@ from urllib.parse import parse_qsl
 import msgspec
 
 from tidegate.apimachinery.authorizer import ANONYMOUS, Authorizer, User
-from tidegate.auth.credentials import Basic, parse_authorization
+from tidegate.auth.authenticator import Authenticator
+from tidegate.auth.credentials import Basic, Bearer, parse_authorization
 from tidegate.auth.errors import InvalidCredentials, InvalidTokenRequest
-from tidegate.auth.login import PasswordLogin
+from tidegate.auth.logins import Login
 from tidegate.auth.scope import SCOPE_LIMIT, narrow, parse_scopes
 from tidegate.auth.tokens import Tokens
 from tidegate.observability.timestamp import rfc3339_seconds
@@ -25,7 +27,8 @@ REQUEST_LIMIT = 32_768
 
 FORM = "application/x-www-form-urlencoded"
 
-_ANONYMOUS_GENERATION = 0.0
+_NO_LOGIN = ""
+"""The login of an anonymous token."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +37,7 @@ class TokenRequest:
 
     service: str
     scopes: tuple[str, ...]
-    login: Basic | None = field(repr=False)
+    login: Basic | Bearer | None = field(repr=False)
 
 
 class TokenAnswer(msgspec.Struct, frozen=True):
@@ -58,7 +61,7 @@ class IssuedTo:
 def read_token_query(query: bytes, authorization: str | None) -> TokenRequest:
     """Read `GET /openshift/token?…`."""
     fields = _fields(query)
-    return TokenRequest(_one(fields, "service"), _all(fields, "scope"), _basic(authorization))
+    return TokenRequest(_one(fields, "service"), _all(fields, "scope"), _login(authorization))
 
 
 def read_token_form(body: bytes, content_type: str, authorization: str | None) -> TokenRequest:
@@ -68,7 +71,7 @@ def read_token_form(body: bytes, content_type: str, authorization: str | None) -
     fields = _fields(body)
     if _one(fields, "grant_type") != "password":
         raise InvalidTokenRequest("use grant_type=password", "unsupported_grant_type")
-    login = _basic(authorization)
+    login = _login(authorization)
     if name := _one(fields, "username"):
         login = Basic(name, _one(fields, "password"))
     return TokenRequest(_one(fields, "service"), _all(fields, "scope"), login)
@@ -79,13 +82,13 @@ class TokenEndpoint:
 
     def __init__(
         self,
-        login: PasswordLogin,
+        authenticator: Authenticator,
         tokens: Tokens,
         authorizer: Authorizer,
         service: str,
         clock: Callable[[], float],
     ) -> None:
-        self._login = login
+        self._authenticator = authenticator
         self._tokens = tokens
         self._authorizer = authorizer
         self._service = service
@@ -100,16 +103,17 @@ class TokenEndpoint:
         if request.service not in ("", self._service):
             raise InvalidTokenRequest(f"this endpoint issues tokens for {self._service!r} only")
         asked = parse_scopes(request.scopes)
-        user, generation = ANONYMOUS, _ANONYMOUS_GENERATION
+        login = Login(ANONYMOUS, _NO_LOGIN)
         if request.login is not None:
-            account = await self._login.login(request.login.name, request.login.password, client)
-            user, generation = account.user, account.generation
-        grants = await narrow(asked, user, self._authorizer)
+            login = await self._authenticator.log_in(request.login, client)
+        grants = await narrow(asked, login.user, self._authorizer)
         if request.login is None and not grants:
             raise InvalidCredentials("log in to get a token")
-        issued = await self._tokens.issue(user.name, generation, grants, self._clock())
+        issued = await self._tokens.issue(
+            login.user.name, login.reference, grants, self._clock(), until=login.expires
+        )
         return IssuedTo(
-            user,
+            login.user,
             TokenAnswer(
                 token=issued.token,
                 access_token=issued.token,
@@ -120,13 +124,8 @@ class TokenEndpoint:
         )
 
 
-def _basic(authorization: str | None) -> Basic | None:
-    if authorization is None:
-        return None
-    credentials = parse_authorization(authorization)
-    if not isinstance(credentials, Basic):
-        raise InvalidCredentials("a token does not buy another; log in")
-    return credentials
+def _login(authorization: str | None) -> Basic | Bearer | None:
+    return None if authorization is None else parse_authorization(authorization)
 
 
 def _fields(text: bytes) -> Sequence[tuple[str, str]]:

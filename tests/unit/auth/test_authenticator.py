@@ -3,11 +3,11 @@ import base64
 import pytest
 
 from tests.unit.auth.world import World
-from tidegate.apimachinery.authorizer import ANONYMOUS
-from tidegate.auth.accounts import RELIED_ON, RecentAccounts
-from tidegate.auth.authenticator import Authenticator
-from tidegate.auth.errors import InvalidCredentials, TokenInvalid
+from tidegate.apimachinery.authorizer import ANONYMOUS, User
+from tidegate.auth.credentials import Basic, Bearer
+from tidegate.auth.errors import InvalidCredentials, Throttled, TokenInvalid
 from tidegate.auth.identity import NOBODY, Identity
+from tidegate.auth.logins import RELIED_ON, Login
 from tidegate.auth.scope import repository_grant
 from tidegate.oci.name import RepositoryName
 
@@ -20,8 +20,8 @@ def authenticate(world: World, authorization: str | None) -> Identity:
 
 
 def bearer(world: World, name: str = "ann") -> str:
-    generation = world.accounts[name].generation if name in world.accounts else 0.0
-    return "Bearer " + world.run(world.tokens.issue(name, generation, GRANTS, world.now)).token
+    login = world.accounts[name].login.reference if name in world.accounts else ""
+    return "Bearer " + world.run(world.tokens.issue(name, login, GRANTS, world.now)).token
 
 
 def basic(name: str, password: str) -> str:
@@ -60,6 +60,7 @@ def test_a_removed_or_disabled_users_token_is_void(world: World) -> None:
     token = bearer(world)
     authenticate(world, token)
     del world.accounts["ann"]
+    world.now += RELIED_ON
     with pytest.raises(TokenInvalid, match="revoked"):
         authenticate(world, token)
 
@@ -90,24 +91,107 @@ def test_a_token_of_nobody_is_nobody_within_its_grants(world: World) -> None:
     assert world.look_ups == 0
 
 
-def test_accounts_are_relied_on_for_less_than_a_second(world: World) -> None:
-    recent = RecentAccounts(world, world.clock)
-    authenticator = Authenticator(world.login, world.tokens, recent, world.clock)
+def test_a_login_is_relied_on_for_less_than_a_second(world: World) -> None:
     world.set_password("ann", "correct horse")
     token = bearer(world)
     for _ in range(10):
-        world.run(authenticator.authenticate(token, HERE))
+        authenticate(world, token)
     assert world.look_ups == 1
     del world.accounts["ann"]
     world.now += RELIED_ON
     assert RELIED_ON < 1
     for _ in range(2):
         with pytest.raises(TokenInvalid):
-            world.run(authenticator.authenticate(token, HERE))
+            authenticate(world, token)
 
 
-def test_an_account_that_is_made_is_found_at_once(world: World) -> None:
-    recent = RecentAccounts(world, world.clock)
-    assert world.run(recent.find("ann")) is None
+ACCESS_TOKEN = "sha256~" + "A" * 43
+EVE = User("eve", ("devs",), "u-1")
+
+
+class Vouched:
+    """A kind of login that vouches for one token."""
+
+    kind = "vouched"
+
+    def __init__(self) -> None:
+        self.stands = True
+
+    async def authenticate(
+        self, token: str, now: float, audiences: tuple[str, ...] = ()
+    ) -> Login | None:
+        return Login(EVE, "vouched:1", now + 100) if token == ACCESS_TOKEN else None
+
+    async def resume(self, reference: str, now: float) -> User | None:
+        return EVE if self.stands and reference == "vouched:1" else None
+
+
+def test_a_token_of_any_kind_is_its_user_without_limits(world: World) -> None:
+    world.accept(Vouched())
+    assert authenticate(world, f"Bearer {ACCESS_TOKEN}") == Identity(EVE)
+
+
+@pytest.mark.parametrize("name", ["eve", "ann", "serviceaccount", "unused", ""])
+def test_a_token_in_a_passwords_place_is_its_own_user_whatever_the_name(
+    world: World, name: str
+) -> None:
+    world.accept(Vouched())
     world.set_password("ann", "correct horse")
-    assert world.run(recent.find("ann")) is world.accounts["ann"]
+    assert authenticate(world, basic(name, ACCESS_TOKEN)) == Identity(EVE)
+    assert world.hashes.checked == 0
+
+
+def test_a_registry_token_in_a_passwords_place_keeps_its_limits(world: World) -> None:
+    world.set_password("ann", "correct horse")
+    token = bearer(world).removeprefix("Bearer ")
+    assert authenticate(world, basic("any", token)).grants == GRANTS
+
+
+def test_a_registry_token_proves_nothing_outside_the_registry(world: World) -> None:
+    world.set_password("ann", "correct horse")
+    token = bearer(world).removeprefix("Bearer ")
+    for credentials in (Bearer(token), Basic("ann", token)):
+        with pytest.raises(TokenInvalid):
+            world.run(world.authenticator.log_in(credentials, HERE))
+
+
+def test_a_login_outside_the_registry_is_a_password_or_a_token(world: World) -> None:
+    world.accept(Vouched())
+    world.set_password("ann", "correct horse")
+    for credentials, name in (
+        (Bearer(ACCESS_TOKEN), "eve"),
+        (Basic("ann", ACCESS_TOKEN), "eve"),
+        (Basic("ann", "correct horse"), "ann"),
+    ):
+        assert world.run(world.authenticator.log_in(credentials, HERE)).user.name == name
+
+
+def test_tokens_that_fail_in_a_passwords_place_count_and_one_that_holds_is_not_delayed(
+    world: World,
+) -> None:
+    world.accept(Vouched())
+    wrong = basic("x", "sha256~" + "B" * 43)
+    for _ in range(5):
+        with pytest.raises(TokenInvalid):
+            authenticate(world, wrong)
+    with pytest.raises(Throttled):
+        authenticate(world, wrong)
+    assert authenticate(world, basic("x", ACCESS_TOKEN)) == Identity(EVE)
+
+
+def test_a_registry_token_is_void_with_the_login_that_it_came_of(world: World) -> None:
+    kind = Vouched()
+    world.accept(kind)
+    issued = world.run(world.tokens.issue("eve", "vouched:1", GRANTS, world.now))
+    header = f"Bearer {issued.token}"
+    assert authenticate(world, header) == Identity(EVE, GRANTS)
+    kind.stands = False
+    world.now += RELIED_ON
+    with pytest.raises(TokenInvalid, match="revoked"):
+        authenticate(world, header)
+
+
+def test_a_registry_token_of_a_kind_that_is_no_longer_configured_is_void(world: World) -> None:
+    issued = world.run(world.tokens.issue("eve", "vouched:1", GRANTS, world.now))
+    with pytest.raises(TokenInvalid, match="revoked"):
+        authenticate(world, f"Bearer {issued.token}")

@@ -47,7 +47,9 @@ def test_basic_and_bearer_are_read(header: str, credentials: Basic | Bearer) -> 
         basic(b"an\nn:password"),
         basic(b"a" * 1025 + b":password"),
         basic(b"ann:" + b"x" * 1025),
-        basic(b"ann:" + b"x" * 5000),
+        basic(b"ann:" + b"x" * 20_000),
+        basic(b"ann:eyJ.x." + b"x" * 8192),
+        basic(b":eyJ.x"),
         "Digest username=ann",
         "Negotiate abc",
         "BasicQWxhZGRpbjpvcGVuIHNlc2FtZQ==",
@@ -82,3 +84,11 @@ printable = st.text(
 def test_every_name_without_a_colon_and_every_password_arrives(name: str, password: str) -> None:
     header = basic(f"{name}:{password}".encode())
     assert parse_authorization(header) == Basic(name, password)
+
+
+@pytest.mark.parametrize("name", ["ann", "serviceaccount", ""])
+@pytest.mark.parametrize("token", ["sha256~" + "x" * 43, "eyJhbGciOiJSUzI1NiJ9.e30." + "x" * 8000])
+def test_a_token_in_a_passwords_place_may_be_long_and_its_name_missing(
+    name: str, token: str
+) -> None:
+    assert parse_authorization(basic(f"{name}:{token}".encode())) == Basic(name, token)

@@ -5,10 +5,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.unit.auth.world import World
+from tests.unit.auth.world import ADMINISTRATORS, World
+from tidegate.apimachinery.authorizer import User
 from tidegate.auth.authorizer import LocalAuthorizer
 from tidegate.auth.errors import AuthError, InvalidCredentials, InvalidScope, InvalidTokenRequest
 from tidegate.auth.identity import Identity
+from tidegate.auth.logins import Login
 from tidegate.auth.scope import SCOPE_LIMIT
 from tidegate.auth.token_endpoint import (
     FORM,
@@ -26,7 +28,7 @@ BASIC = "Basic " + base64.b64encode(b"admin:correct horse").decode()
 
 def endpoint(world: World, *, anonymous_pull: bool = False) -> TokenEndpoint:
     authorizer = LocalAuthorizer(anonymous_pull=anonymous_pull)
-    return TokenEndpoint(world.login, world.tokens, authorizer, "tidegate", world.clock)
+    return TokenEndpoint(world.authenticator, world.tokens, authorizer, "tidegate", world.clock)
 
 
 def issue(world: World, request: TokenRequest, *, anonymous_pull: bool = False) -> IssuedTo:
@@ -123,11 +125,46 @@ def test_nobody_gets_no_token_for_what_nobody_may_do(
 
 def test_a_token_does_not_buy_another(world: World) -> None:
     world.set_password("admin", "correct horse", admin=True)
-    token = f"Bearer {issue(world, query()).answer.token}"
-    with pytest.raises(InvalidCredentials):
-        query(token)
-    with pytest.raises(InvalidCredentials):
-        form(token, grant_type="password")
+    token = issue(world, query()).answer.token
+    basic = "Basic " + base64.b64encode(f"admin:{token}".encode()).decode()
+    for request in (
+        query(f"Bearer {token}"),
+        query(basic),
+        form(f"Bearer {token}", grant_type="password"),
+        form(grant_type="password", username="admin", password=token),
+    ):
+        with pytest.raises(InvalidCredentials):
+            issue(world, request)
+
+
+def test_a_token_of_the_api_buys_a_registry_token_that_ends_with_it(world: World) -> None:
+    user = User("eve", (ADMINISTRATORS,))
+    api_token = "sha256~" + "A" * 43
+
+    class Vouched:
+        kind = "vouched"
+
+        async def authenticate(
+            self, token: str, now: float, audiences: tuple[str, ...] = ()
+        ) -> Login | None:
+            return Login(user, "vouched:1", world.now + 60) if token == api_token else None
+
+        async def resume(self, reference: str, now: float) -> User | None:
+            return user
+
+    world.accept(Vouched())
+    basic = "Basic " + base64.b64encode(f"any:{api_token}".encode()).decode()
+    scope = "repository:shop/web:pull"
+    for request in (
+        query(f"Bearer {api_token}", scope=scope),
+        query(basic, scope=scope),
+        form(grant_type="password", username="any", password=api_token, scope=scope),
+    ):
+        issued = issue(world, request)
+        assert issued.user == user
+        assert issued.answer.token != api_token
+        assert issued.answer.expires_in in (59, 60)
+        assert holder(world, issued).user == user
 
 
 def test_another_service_is_refused(world: World) -> None:

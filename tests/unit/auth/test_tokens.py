@@ -12,7 +12,8 @@ from tests.unit.auth.world import World
 from tidegate.auth.errors import InvalidScope, TokenInvalid
 from tidegate.auth.keys import READ_EVERY, KeyRing
 from tidegate.auth.scope import CATALOG, Grant, repository_grant
-from tidegate.auth.tokens import LEEWAY, REMEMBERED, TOKEN_LIMIT, Tokens, Verified
+from tidegate.auth.signing import TOKEN_LIMIT
+from tidegate.auth.tokens import LEEWAY, REMEMBERED, Tokens, Verified
 from tidegate.metastore.keys import Key
 from tidegate.oci.name import RepositoryName
 
@@ -20,11 +21,14 @@ GRANTS = (repository_grant(RepositoryName("shop/web"), "pull", "push"), CATALOG)
 
 
 def issue(world: World, subject: str = "ann") -> str:
-    return world.run(world.tokens.issue(subject, 7.25, GRANTS, world.now)).token
+    return world.run(world.tokens.issue(subject, "local:7.25:ann", GRANTS, world.now)).token
 
 
 def verify(world: World, token: str) -> Verified:
-    return world.run(world.tokens.verify(token, world.now))
+    verified = world.run(world.tokens.verify(token, world.now))
+    if verified is None:
+        raise TokenInvalid("no registry token")
+    return verified
 
 
 def refused(world: World, token: str, reason: str | None = None) -> None:
@@ -56,7 +60,7 @@ def signed(header: dict[str, Any], claims: dict[str, Any], secret: bytes = b"1" 
 
 def test_a_token_says_who_and_what_it_was_issued_for(world: World) -> None:
     verified = verify(world, issue(world))
-    assert (verified.subject, verified.generation) == ("ann", 7.25)
+    assert (verified.subject, verified.login) == ("ann", "local:7.25:ann")
     assert verified.grants == GRANTS
 
 
@@ -64,7 +68,7 @@ def test_a_token_is_a_jwt_with_the_claims_of_distributions_token_specification(
     world: World,
 ) -> None:
     header, claims, _ = parts(issue(world))
-    assert header == {"alg": "HS256", "kid": "k1", "typ": "JWT"}
+    assert header == {"alg": "HS256", "kid": "k1", "typ": "registry+jwt"}
     assert claims["access"] == [
         {"type": "repository", "name": "shop/web", "actions": ["pull", "push"]},
         {"type": "registry", "name": "catalog", "actions": ["*"]},
@@ -87,6 +91,16 @@ def test_a_token_is_good_until_its_expiry_and_not_a_moment_longer(world: World) 
     refused(world, token, "expired")
 
 
+def test_a_token_ends_with_the_login_that_it_came_of(world: World) -> None:
+    issued = world.run(
+        world.tokens.issue("ann", "oauth:x", GRANTS, world.now, until=world.now + 20)
+    )
+    assert issued.expires_in == 20
+    verify(world, issued.token)
+    world.now += 20
+    refused(world, issued.token, "expired")
+
+
 def test_an_expired_token_is_refused_by_a_process_that_sees_it_first(world: World) -> None:
     token = issue(world)
     world.now += 300
@@ -96,22 +110,23 @@ def test_an_expired_token_is_refused_by_a_process_that_sees_it_first(world: Worl
 @pytest.mark.parametrize(
     "header",
     [
-        {"alg": "none", "kid": "k1", "typ": "JWT"},
-        {"alg": "None", "kid": "k1", "typ": "JWT"},
+        {"alg": "none", "kid": "k1", "typ": "registry+jwt"},
+        {"alg": "None", "kid": "k1", "typ": "registry+jwt"},
         {"alg": "none"},
-        {"alg": "HS512", "kid": "k1", "typ": "JWT"},
-        {"alg": "RS256", "kid": "k1", "typ": "JWT"},
-        {"alg": "HS256", "typ": "JWT"},
-        {"alg": "HS256", "kid": "unknown", "typ": "JWT"},
-        {"alg": "HS256", "kid": "", "typ": "JWT"},
-        {"alg": "HS256", "kid": None, "typ": "JWT"},
-        {"alg": "HS256", "kid": ["k1"], "typ": "JWT"},
-        {"alg": "HS256", "kid": "../../dev/null", "typ": "JWT"},
-        {"alg": "HS256", "kid": "k1", "typ": "JWT", "crit": ["exp"], "exp": 0},
-        {"alg": "HS256", "kid": "k1", "typ": "JWT", "b64": False, "crit": ["b64"]},
-        {"alg": "HS256", "kid": "k1", "typ": "JWT", "jwk": {"kty": "oct", "k": "eA"}},
-        {"alg": "HS256", "kid": "k1", "typ": "JWT", "jku": "https://evil.example/keys"},
+        {"alg": "HS512", "kid": "k1", "typ": "registry+jwt"},
+        {"alg": "RS256", "kid": "k1", "typ": "registry+jwt"},
+        {"alg": "HS256", "typ": "registry+jwt"},
+        {"alg": "HS256", "kid": "unknown", "typ": "registry+jwt"},
+        {"alg": "HS256", "kid": "", "typ": "registry+jwt"},
+        {"alg": "HS256", "kid": None, "typ": "registry+jwt"},
+        {"alg": "HS256", "kid": ["k1"], "typ": "registry+jwt"},
+        {"alg": "HS256", "kid": "../../dev/null", "typ": "registry+jwt"},
+        {"alg": "HS256", "kid": "k1", "typ": "registry+jwt", "crit": ["exp"], "exp": 0},
+        {"alg": "HS256", "kid": "k1", "typ": "registry+jwt", "b64": False, "crit": ["b64"]},
+        {"alg": "HS256", "kid": "k1", "typ": "registry+jwt", "jwk": {"kty": "oct", "k": "eA"}},
+        {"alg": "HS256", "kid": "k1", "typ": "registry+jwt", "jku": "https://evil.example/keys"},
         {"alg": "HS256", "kid": "k1", "typ": "at+jwt"},
+        {"alg": "HS256", "kid": "k1", "typ": "JWT"},
         {"alg": "dir", "enc": "A256GCM", "kid": "k1"},
     ],
 )
@@ -124,7 +139,7 @@ def test_a_header_that_we_do_not_write_is_refused_even_if_the_signature_is_right
         f"{b64(header)}.{b64(claims)}.",
         f"{b64(header)}.{b64(claims)}.{signature}",
     ):
-        refused(world, token, "header is none that this registry writes")
+        refused(world, token, "no registry token")
 
 
 def test_our_own_header_without_a_signature_is_refused(world: World) -> None:
@@ -136,7 +151,7 @@ def test_a_public_key_passed_off_as_a_secret_is_refused(world: World) -> None:
     """RS256/HS256 confusion: a verifier that picks the algorithm from the token falls for it."""
     _, claims, _ = parts(issue(world))
     forged = signed(
-        {"alg": "HS256", "kid": "k1", "typ": "JWT"}, claims, b"-----BEGIN PUBLIC KEY-----"
+        {"alg": "HS256", "kid": "k1", "typ": "registry+jwt"}, claims, b"-----BEGIN PUBLIC KEY-----"
     )
     refused(world, forged, "not made here")
 
@@ -171,7 +186,7 @@ def test_a_changed_claim_breaks_the_signature(world: World, change: dict[str, An
         ({"exp": 1e400}, "not made here"),
         ({"sub": None}, "not made here"),
         ({"access": None}, "not made here"),
-        ({"gen": "x"}, "not made here"),
+        ({"login": 7.25}, "not made here"),
     ],
 )
 def test_a_signed_token_with_claims_that_do_not_hold_is_refused(
@@ -181,7 +196,7 @@ def test_a_signed_token_with_claims_that_do_not_hold_is_refused(
     refused(world, signed(header, claims | change), reason)
 
 
-@pytest.mark.parametrize("claim", ["iss", "sub", "aud", "exp", "nbf", "iat", "gen", "access"])
+@pytest.mark.parametrize("claim", ["iss", "sub", "aud", "exp", "nbf", "iat", "login", "access"])
 def test_a_signed_token_that_lacks_a_claim_is_refused(world: World, claim: str) -> None:
     header, claims, _ = parts(issue(world))
     del claims[claim]
@@ -202,7 +217,10 @@ def test_text_that_is_no_token_is_refused(world: World, token: str) -> None:
     refused(world, token)
 
 
-@given(st.text() | st.text().map("eyJhbGciOiJIUzI1NiIsImtpZCI6ImsxIiwidHlwIjoiSldUIn0.".__add__))
+@given(
+    st.text()
+    | st.text().map("eyJhbGciOiJIUzI1NiIsImtpZCI6ImsxIiwidHlwIjoicmVnaXN0cnkrand0In0.".__add__)
+)
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_no_text_crashes_the_verifier(world: World, token: str) -> None:
     refused(world, token)
@@ -211,18 +229,18 @@ def test_no_text_crashes_the_verifier(world: World, token: str) -> None:
 def test_an_oversized_token_is_refused_unread(world: World) -> None:
     header, claims, _ = parts(issue(world))
     token = signed(header, claims | {"padding": "x" * TOKEN_LIMIT})
-    refused(world, token, "no JWT")
+    refused(world, token, "no registry token")
 
 
 def test_a_token_for_more_scopes_than_fit_is_not_issued(world: World) -> None:
     grants = [Grant("repository", f"p{n}/{'x' * 200}", frozenset({"pull"})) for n in range(60)]
     with pytest.raises(InvalidScope):
-        world.run(world.tokens.issue("ann", 0.0, grants, world.now))
+        world.run(world.tokens.issue("ann", "", grants, world.now))
 
 
 def test_a_token_of_another_service_with_the_same_keys_is_refused(world: World) -> None:
     other = Tokens(KeyRing(world.read_keys), "elsewhere")
-    token = world.run(other.issue("ann", 0.0, (), world.now)).token
+    token = world.run(other.issue("ann", "", (), world.now)).token
     refused(world, token, "another service")
 
 

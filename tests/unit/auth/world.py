@@ -7,16 +7,19 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from tidegate.apimachinery.authorizer import User
-from tidegate.auth.accounts import Account
+from tidegate.auth.accounts import Account, LocalLogins
 from tidegate.auth.authenticator import Authenticator
-from tidegate.auth.authorizer import ADMINISTRATORS, AUTHENTICATED
 from tidegate.auth.keys import KeyRing
 from tidegate.auth.login import PasswordLogin
+from tidegate.auth.logins import LoginKind, Logins
 from tidegate.auth.passwords import PasswordHashes
 from tidegate.auth.tokens import Tokens
+from tidegate.auth.users.groups import AUTHENTICATED
 from tidegate.metastore.keys import Key
 
 T = TypeVar("T")
+
+ADMINISTRATORS = "system:masters"
 
 
 class CountedHashes(PasswordHashes):
@@ -44,7 +47,12 @@ class World:
         self.keys.append(Key("k1", b"1" * 32, self.now - 1000))
         self.login = PasswordLogin(self, self.hashes, self.clock)
         self.tokens = Tokens(KeyRing(self.read_keys), "tidegate")
-        self.authenticator = Authenticator(self.login, self.tokens, self, self.clock)
+        self.accept()
+
+    def accept(self, *kinds: LoginKind) -> None:
+        """Let tokens of further kinds in, beside passwords."""
+        self.logins = Logins((LocalLogins(self), *kinds), self.clock)
+        self.authenticator = Authenticator(self.login, self.logins, self.tokens, self.clock)
 
     def clock(self) -> float:
         return self.now
