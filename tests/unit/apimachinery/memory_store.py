@@ -107,7 +107,7 @@ class MemoryStore:
         self,
         resources: Sequence[str],
         apply: Callable[[Change], None],
-        reset: Callable[[], None] | None = None,  # noqa: ARG002  nothing is ever missed here
+        reset: Callable[[], None] | None = None,
     ) -> None:
         self._followers.append((frozenset(resources), apply))
 
