@@ -1,0 +1,75 @@
+"""JSON values as patches compare and copy them, and how deep they may go.
+
+Python takes True for 1 and JSON does not; Python's stack is shallower than what a body can nest,
+so that nothing here may be given to a recursive function before `bounded` has seen it.
+"""
+
+from typing import Any
+
+from tidegate.apimachinery.errors import BadRequest
+
+DEPTH = 100
+"""Objects and arrays inside one another in what a client sends: several times what any kind has,
+and little enough for functions that recurse four deep per level under Python's limit of 1000."""
+
+
+def bounded(value: Any) -> Any:
+    """The value itself, unless it nests deeper than `DEPTH`."""
+    level = [value]
+    for _ in range(DEPTH + 1):
+        level = [child for each in level for child in _children(each)]
+        if not level:
+            return value
+    raise BadRequest("exceeded max depth")  # encoding/json's words
+
+
+def _children(value: Any) -> list[Any]:
+    if isinstance(value, dict):
+        return list(value.values())
+    return value if isinstance(value, list) else []
+
+
+def copied(value: Any) -> Any:
+    """A copy that shares nothing which could be changed."""
+    if isinstance(value, dict):
+        return {name: copied(each) for name, each in value.items()}
+    if isinstance(value, list):
+        return [copied(each) for each in value]
+    return value
+
+
+def equal(left: Any, right: Any) -> bool:
+    """Whether two values are the same JSON: 1 is 1.0, and true is not 1."""
+    if isinstance(left, dict) and isinstance(right, dict):
+        return left.keys() == right.keys() and all(
+            equal(each, right[name]) for name, each in left.items()
+        )
+    if isinstance(left, list) and isinstance(right, list):
+        return len(left) == len(right) and all(map(equal, left, right))
+    if isinstance(left, bool) or isinstance(right, bool):
+        return left is right
+    return bool(left == right)
+
+
+def go_type(value: Any) -> str:
+    """What Go calls a value that its JSON decoder refuses."""
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return "bool"
+    if isinstance(value, int | float):
+        return "number"
+    if isinstance(value, dict):
+        return "object"
+    return "array" if isinstance(value, list) else "string"
+
+
+def go_text(value: Any) -> str:
+    """A value as Go's `%v` prints it: `map[name:web ports:[80]]`."""
+    if isinstance(value, dict):
+        return "map[" + " ".join(f"{name}:{go_text(value[name])}" for name in sorted(value)) + "]"
+    if isinstance(value, list):
+        return "[" + " ".join(map(go_text, value)) + "]"
+    if value is None:
+        return "<nil>"
+    return str(value).lower() if isinstance(value, bool) else str(value)
