@@ -4,7 +4,9 @@
      gone                   can be watched from any revision here on
 
 Each recorded change has a revision of its own. A reader that has seen revision N has been able to
-see everything up to N, because revisions are given out by one writer at a time just before COMMIT.
+see everything up to N, because revisions are given out by one writer at a time, between its BEGIN
+and its COMMIT. What a change did to a document is in `history`, under the same revision, and goes
+together with it.
 """
 
 from collections.abc import AsyncGenerator
@@ -89,6 +91,7 @@ def compact(tx: Transaction, revision: int, limit: int = 1000) -> int:
     if rows:
         last = rows[-1][0]
         tx.execute("DELETE FROM changes WHERE revision <= ?", (last,))
+        tx.execute("DELETE FROM history WHERE revision <= ?", (last,))
         tx.execute("UPDATE revision SET compacted = ?", (last,))
     return len(rows)
 

@@ -33,13 +33,21 @@ class Transaction(Protocol):
         """Read rows, this unit's own changes included."""
         ...
 
-    def record(self, kind: str, name: str, action: str) -> None:
-        """Append to the change log, under a revision of its own, when the unit succeeds."""
+    def record(self, kind: str, name: str, action: str) -> int:
+        """Append to the change log; the revision that the change has when the unit succeeds.
+
+        A unit that fails, or runs again, gives its revisions back.
+        """
         ...
 
 
 class Database(Protocol):
     """One process's access to the metadata database, bound to one event loop."""
+
+    @property
+    def fresh_is_proof(self) -> bool:
+        """Whether equal tokens of `fresh` prove that nothing was committed in between."""
+        ...
 
     async def fetch(self, sql: str, params: Sequence[Value] = ()) -> list[Row]:
         """Read a few rows (about 50): SQLite reads them without leaving the event loop."""
@@ -66,7 +74,8 @@ class Database(Protocol):
         """A token that differs from an earlier one once anything was recorded since.
 
         On SQLite equal tokens prove that nothing at all was committed in between; on PostgreSQL
-        they say that no change was heard of, which lags by the way of a notification.
+        they say that no change was heard of, which lags by the way of a notification (see
+        `fresh_is_proof`).
         """
         ...
 

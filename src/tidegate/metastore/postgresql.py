@@ -119,6 +119,8 @@ def native(sql: str) -> bytes:
 class PostgresqlDatabase:
     """A `Database` on a server; open it in the process and the event loop that use it."""
 
+    fresh_is_proof = False
+
     def __init__(self, url: str, pool: "AsyncConnectionPool[AsyncConnection[Row]]") -> None:
         self._conninfo = connection_string(url)
         self._pool = pool

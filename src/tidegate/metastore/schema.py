@@ -23,6 +23,12 @@ garbage collection removes it after the quarantine period.
     users          name*, password_hash, admin, disabled, changed_at
     keys           kid*, secret, created_at, retired_at     token signing keys
 
+    documents      resource, namespace, name*       API objects as wire JSON, of many resources
+                   uid, revision, body              `revision` is that of its last change
+    document_owners owner_uid, resource, namespace, name*    documents whose ownerReferences name it
+    history        revision*, resource, namespace, name      what a change did to a document:
+                   before, after                    its body; null where there was or is none
+
     changes        revision*, kind, name, action    what was committed, in commit order
     revision       newest, compacted                one row; changes up to `compacted` are gone
     schema_floor   version                          one row; the oldest program that still fits
@@ -31,6 +37,7 @@ garbage collection removes it after the quarantine period.
 A tag always leads to a live manifest. `blob_uses` may name blobs without a link, where images are
 accepted before their blobs. Both kinds of use are kept for tombstones too, and
 carry the repository, so that "who in this repository uses that" is one range of an index.
+A row of `history` has the revision of its row in `changes`, and goes when that is compacted.
 """
 
 import os
@@ -55,7 +62,7 @@ class History:
 
 
 HISTORY = History(
-    versions=("0001",),
+    versions=("0001", "0002"),
     floor="0001",
     directory=os.path.join(os.path.dirname(__file__), "migrations"),
 )

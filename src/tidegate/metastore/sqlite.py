@@ -122,6 +122,8 @@ ERRORS: dict[int, type[MetastoreError]] = {
 class SqliteDatabase:
     """A `Database` in one file; open it in the process and the event loop that use it."""
 
+    fresh_is_proof = True
+
     def __init__(self, path: str) -> None:
         self._path = path
         self._loop = asyncio.get_running_loop()

@@ -1,14 +1,15 @@
 """Group commit: one thread writes for a whole process, many units in one transaction.
 
     write() -> queue -> acquire, BEGIN                        -> answers
-               bounded  | SAVEPOINT, unit, RELEASE  (each)
-                        | number the changes
+               bounded  | SAVEPOINT, unit, RELEASE  (each; its changes get their revisions)
+                        | write the change log
                         COMMIT, release
 
 Knows no engine: a driver hands in its *session*, the writing connection. Both engines share this
 module, hence the same promises. Invariants: an answer leaves after COMMIT; a unit that raises
-undoes itself only; revisions are taken last, by one process at a time, so that their order is the
-order of commits; every accepted unit is answered, even when the thread dies.
+undoes itself only; revisions are given out by one process at a time, between its BEGIN and its
+COMMIT, so that their order is the order of commits (`revisions.py`); every accepted unit is
+answered, even when the thread dies.
 """
 
 import asyncio
@@ -17,12 +18,13 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from queue import Empty, SimpleQueue
 from typing import Any, TypeVar
 
 from tidegate.metastore.database import Row, Transaction, Value
 from tidegate.metastore.errors import MetastoreBusy, MetastoreError, MetastoreUnavailable
+from tidegate.metastore.revisions import Revisions
 from tidegate.metastore.session import CommitUnknown, Session
 
 log = logging.getLogger(__name__)
@@ -56,22 +58,13 @@ class Outcome:
     error: BaseException | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
-    """A change that a unit recorded and that has no revision yet."""
-
-    kind: str
-    name: str
-    action: str
-
-
 @dataclass(slots=True)
 class UnitTransaction:
     """The `Transaction` that one unit sees."""
 
     session: Session
+    revisions: Revisions
     durable: bool
-    changes: list[Change] = field(default_factory=list)
 
     def execute(self, sql: str, params: Sequence[Value] = ()) -> int:
         return self.session.execute(sql, params)
@@ -83,10 +76,10 @@ class UnitTransaction:
     def fetch(self, sql: str, params: Sequence[Value] = ()) -> list[Row]:
         return self.session.fetch(sql, params)
 
-    def record(self, kind: str, name: str, action: str) -> None:
+    def record(self, kind: str, name: str, action: str) -> int:
         if not self.durable:
             raise ValueError("a unit that records a change has to be durable")
-        self.changes.append(Change(kind, name, action))
+        return self.revisions.take(kind, name, action)
 
 
 class Writer:
@@ -235,7 +228,7 @@ class Writer:
     def _attempt(self, backlog: deque[Unit], group: list[Unit]) -> list[Outcome]:
         """One transaction; moves the units that it ran from `backlog` to `group`."""
         outcomes: list[Outcome] = []
-        changes: list[Change] = []
+        revisions = Revisions(self._session)
         self._session.begin(any(unit.durable for unit in backlog))
         try:
             end = time.monotonic() + GROUP_SECONDS
@@ -243,17 +236,18 @@ class Writer:
                 unit = backlog.popleft()
                 if not unit.answer.done():
                     group.append(unit)
-                    outcomes.append(self._run_unit(unit, changes))
-            self._number(changes)
+                    outcomes.append(self._run_unit(unit, revisions))
+            revisions.write()
             self._session.commit()
         except BaseException:
             self._session.rollback()
             raise
         return outcomes
 
-    def _run_unit(self, unit: Unit, changes: list[Change]) -> Outcome:
+    def _run_unit(self, unit: Unit, revisions: Revisions) -> Outcome:
         """Run one unit in its savepoint; raises only when the transaction is gone with it."""
-        transaction = UnitTransaction(self._session, unit.durable)
+        transaction = UnitTransaction(self._session, revisions, unit.durable)
+        taken = revisions.taken()
         self._session.execute("SAVEPOINT unit")
         try:
             value = unit.work(transaction)
@@ -263,25 +257,9 @@ class Writer:
                 raise
             self._session.execute("ROLLBACK TO SAVEPOINT unit")
             self._session.execute("RELEASE SAVEPOINT unit")
+            revisions.give_back(taken)
             return Outcome(unit, error=error)
-        changes += transaction.changes
         return Outcome(unit, value)
-
-    def _number(self, changes: Sequence[Change]) -> None:
-        """Give each change of the group the next revision: the last thing before COMMIT."""
-        if not changes:
-            return
-        ((newest,),) = self._session.fetch("SELECT newest FROM revision")
-        self._session.execute_many(
-            "INSERT INTO changes (revision, kind, name, action) VALUES (?, ?, ?, ?)",
-            [
-                (revision, change.kind, change.name, change.action)
-                for revision, change in enumerate(changes, newest + 1)
-            ],
-        )
-        newest += len(changes)
-        self._session.execute("UPDATE revision SET newest = ?", (newest,))
-        self._session.notify(newest)
 
     def _send(self, outcomes: Sequence[Outcome]) -> None:
         try:

@@ -40,9 +40,9 @@ def later(tmp_path: Path) -> History:
     """The history of a later program: an additive step, then one that is not."""
     directory = tmp_path / "migrations"
     shutil.copytree(HISTORY.directory, directory, ignore=shutil.ignore_patterns("__pycache__"))
-    write_step(directory, "0002", "0001", additive=True)
-    write_step(directory, "0003", "0002", additive=False)
-    return History(("0001", "0002", "0003"), "0002", str(directory))
+    write_step(directory, "8001", HISTORY.current, additive=True)
+    write_step(directory, "8002", "8001", additive=False)
+    return History((*HISTORY.versions, "8001", "8002"), "8001", str(directory))
 
 
 def write_step(
@@ -95,12 +95,12 @@ def test_a_database_without_tables_or_of_an_older_program_is_not_opened(
 
 
 def test_an_additive_step_needs_no_copy(url: str, file: Path, later: History) -> None:
-    additive = replace(later, versions=later.versions[:2], floor="0001")
-    (Path(later.directory) / "versions" / "v0003.py").unlink()
+    additive = replace(later, versions=later.versions[:-1], floor=HISTORY.floor)
+    (Path(later.directory) / "versions" / "v8002.py").unlink()
     assert check(url, additive) is SchemaState.OLDER
     migrate(url, additive)
     assert check(url, additive) is SchemaState.CURRENT
-    assert "later_0002" in tables(file)
+    assert "later_8001" in tables(file)
     assert not list(file.parent.glob("*.before-*"))
 
 
@@ -111,10 +111,10 @@ def test_a_step_that_is_not_additive_leaves_a_copy_of_what_was(
         connection.execute("INSERT INTO repositories (name) VALUES ('shop/app')")
     migrate(url, later)
     assert check(url, later) is SchemaState.CURRENT
-    copy = file.parent / "metadata.db.before-0003"
+    copy = file.parent / "metadata.db.before-8002"
     assert copy.stat().st_mode & 0o777 == 0o600
     assert check(f"sqlite:///{copy}") is SchemaState.CURRENT
-    assert "later_0002" not in tables(copy)
+    assert "later_8001" not in tables(copy)
     with closing(sqlite3.connect(copy)) as connection:
         assert connection.execute("SELECT name FROM repositories").fetchall() == [("shop/app",)]
 
@@ -123,7 +123,7 @@ def test_a_step_that_fails_leaves_the_schema_as_it_was(
     url: str, file: Path, later: History
 ) -> None:
     write_step(
-        Path(later.directory), "0003", "0002", additive=False, statement="INSERT INTO nowhere"
+        Path(later.directory), "8002", "8001", additive=False, statement="INSERT INTO nowhere"
     )
     before = tables(file)
     for _ in range(2):  # the copy of the first attempt is in nobody's way
@@ -136,13 +136,13 @@ def test_a_step_that_fails_leaves_the_schema_as_it_was(
 def test_a_newer_schema_is_refused_unless_it_says_that_this_program_fits(
     url: str, later: History
 ) -> None:
-    migrate(url, later)  # floor 0002: the program of 0001 fits no more
+    migrate(url, later)  # floor 8001: this program fits no more
     assert check(url) is SchemaState.NEWER
     with pytest.raises(SchemaNewer):
         migrate(url)
     with pytest.raises(SchemaNewer):
         asyncio.run(open_database(url))
-    before = replace(later, versions=later.versions[:2])
+    before = replace(later, versions=later.versions[:-1])
     assert check(url, before) is SchemaState.CURRENT
     migrate(url, before)
 

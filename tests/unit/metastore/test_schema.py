@@ -47,6 +47,7 @@ class Overheard:
     def __init__(self, db: Database) -> None:
         self.db = db
         self.heard: dict[str, int] = {}
+        self.fresh_is_proof = db.fresh_is_proof
 
     def hear(self, sql: str, params: Sequence[Value]) -> None:
         self.heard[sql] = len(params)

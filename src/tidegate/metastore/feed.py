@@ -1,0 +1,136 @@
+"""Tells a process what was committed: reads the history once for all who follow or watch.
+
+    changed() -> one read after `position` -> followers (callbacks) -> ring -> subscriptions
+
+`Documents` owns one. Who asks `catch_up` runs the same step at once. Knows nothing of objects.
+Invariant: steps run one at a time, so that every change after the start is told once and in order
+of its revision; a feed that cannot do that says so, to all, and goes on from the newest revision.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+
+from tidegate.apimachinery.errors import Expired
+from tidegate.apimachinery.store import Change
+from tidegate.metastore import history
+from tidegate.metastore.changes import span
+from tidegate.metastore.database import Database
+from tidegate.metastore.ring import CHANGES, Ring
+from tidegate.metastore.subscription import PAGE, RingSubscription
+
+log = logging.getLogger(__name__)
+
+RETRY_SECONDS = 1.0
+
+Apply = Callable[[Change], None]
+Reset = Callable[[], None]
+
+
+class Feed:
+    """The changes of one database, for one event loop; `start` it, and `close` it in the end."""
+
+    def __init__(self, db: Database, kept: int = CHANGES) -> None:
+        self._db = db
+        self._kept = kept
+        self._ring = Ring(0, kept)
+        self._followers: dict[str, list[Apply]] = {}
+        self._resets: list[Reset] = []
+        self._turn = asyncio.Lock()
+        self._token: int | None = None  # as of which the last step has read
+        self._begun = 0
+        self._done = 0
+        self._tail: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Begin with what is committed from now on."""
+        if self._tail is None:
+            self._ring = Ring((await span(self._db)).newest, self._kept)
+            self._tail = asyncio.create_task(self._follow_database(), name="metastore-feed")
+
+    async def close(self) -> None:
+        """Tell no more; subscriptions end."""
+        self._ring.end("the server is stopping")
+        if self._tail is not None:
+            self._tail.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._tail
+
+    def follow(self, resources: Sequence[str], apply: Apply, reset: Reset | None = None) -> None:
+        """See `ObjectStore.follow`; what is listed after this call is followed without a gap."""
+        self._require_start()
+        for resource in resources:
+            self._followers.setdefault(resource, []).append(apply)
+        if reset is not None:
+            self._resets.append(reset)
+
+    async def watch(self, resource: str, after: int) -> RingSubscription:
+        """See `ObjectStore.watch`."""
+        self._require_start()
+        if after > self._ring.position and after > await self.catch_up():
+            raise Expired(f"revision {after} was never reached, {self._ring.position} is newest")
+        if after < self._ring.reach(resource) and after < (await span(self._db)).compacted:
+            raise Expired(f"changes after revision {after} are no longer kept")
+        return RingSubscription(self._db, self._ring, resource, after)
+
+    async def catch_up(self) -> int:
+        """Tell everything that was committed before this call; the revision reached."""
+        self._require_start()
+        if self._db.fresh_is_proof and self._db.fresh() == self._token:
+            return self._ring.position
+        begun = self._begun
+        async with self._turn:
+            if self._done <= begun:  # else one who waited as well has asked since
+                self._begun += 1
+                step, token = self._begun, self._db.fresh()
+                await self._advance()
+                self._done, self._token = step, token
+        return self._ring.position
+
+    def _require_start(self) -> None:
+        if self._tail is None:
+            raise RuntimeError("the feed was not started")
+
+    async def _follow_database(self) -> None:
+        while True:
+            try:
+                token = self._db.fresh()
+                await self.catch_up()
+                await asyncio.sleep(0)  # neither need wait while others commit without pause
+                await self._db.changed(token)
+            except Exception:  # the top of a loop: logged, and tried again
+                log.exception("following the changes failed, will try again")
+                await asyncio.sleep(RETRY_SECONDS)
+
+    async def _advance(self) -> None:
+        """Tell what came since the last step, page by page."""
+        while True:
+            position = self._ring.position
+            stretch = await history.read(self._db, position, PAGE)
+            if stretch.compacted > position or stretch.newest < position:
+                self._lose_place(stretch.newest)
+                return
+            self._tell(stretch.changes)
+            self._ring.extend(stretch.changes, stretch.reached)
+            if stretch.reached == stretch.newest:
+                return
+            await asyncio.sleep(0)  # so that watchers take this page before the next one comes
+
+    def _tell(self, changes: Sequence[Change]) -> None:
+        for change in changes:
+            for apply in self._followers.get(change.key.resource, ()):
+                try:
+                    apply(change)
+                except Exception:  # one follower's fault is not the others'
+                    log.exception("a follower failed at revision %d", change.revision)
+
+    def _lose_place(self, newest: int) -> None:
+        lost, self._ring = self._ring, Ring(newest, self._kept)
+        log.error("changes from %d to %d were missed: all is read anew", lost.position, newest)
+        lost.end(f"changes after revision {lost.position} are no longer kept")
+        for reset in self._resets:
+            try:
+                reset()
+            except Exception:  # one follower's fault is not the others'
+                log.exception("a follower could not be reset")
