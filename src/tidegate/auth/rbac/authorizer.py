@@ -1,0 +1,109 @@
+"""The `Authorizer` of everything: RBAC from an index that is proven fresh.
+
+An allow is answered from the index while that was confirmed current less than `FRESH_FOR` ago, so a
+right that was taken away ends within that time on every process. A deny is asked again after
+catching up, so a grant counts at once, everywhere.
+"""
+
+import asyncio
+from collections.abc import Callable, Sequence
+
+from tidegate.apimachinery.authorizer import Attributes, User
+from tidegate.apimachinery.store import Change, ObjectStore
+from tidegate.auth.rbac.index import Held, RbacIndex, Reach, Subjects, Verdict
+from tidegate.auth.rbac.kinds import MASTERS, PolicyRule
+from tidegate.auth.rbac.resources import RESOURCES
+
+FRESH_FOR = 0.5
+"""Seconds for which the index counts as current."""
+
+
+class RbacAuthorizer:
+    """Answers from the roles and bindings of `store`; `clock` counts seconds and never goes back.
+
+    Await `start` before asking anything.
+    """
+
+    def __init__(self, store: ObjectStore, clock: Callable[[], float]) -> None:
+        self._store = store
+        self._clock = clock
+        self._index = RbacIndex()
+        self._pending: list[Change] | None = []  # until all is loaded
+        self._confirmed = float("-inf")
+        self._catching_up = asyncio.Lock()
+        self._begun = 0  # catch-ups, counted
+        self._done = 0  # the last one that ended well
+
+    async def start(self) -> None:
+        """Load every role and binding and follow what becomes of them."""
+        self._store.follow([each.key for each in RESOURCES], self._follow)
+        loaded: dict[str, int] = {}
+        for resource in RESOURCES:
+            listing = await self._store.list(resource.key)
+            loaded[resource.key] = listing.revision
+            for document in listing.documents:
+                self._index.apply(document.key, document.body)
+        pending, self._pending = self._pending or (), None
+        for change in pending:
+            if change.revision > loaded[change.key.resource]:
+                self._index.apply(change.key, change.after)
+
+    async def authorize(self, user: User, attributes: Attributes) -> bool:
+        """Whether `user` may do what `attributes` say."""
+        if MASTERS in user.groups:
+            return True
+        if self._is_fresh() and self._index.allows(user, attributes):
+            return True
+        await self._catch_up()
+        return self._index.allows(user, attributes)
+
+    async def explain(self, user: User, attributes: Attributes) -> Verdict:
+        """As `authorize`, with the grounds in the words of access reviews."""
+        await self._catch_up()
+        return self._index.explain(user, attributes)
+
+    async def rules(self, user: User, namespace: str) -> Held:
+        """The rules that apply to the user in a namespace ("" for the whole cluster alone)."""
+        await self._catch_up()
+        return self._index.rules(user, namespace)
+
+    async def rules_of_role(self, namespace: str, name: str) -> Sequence[PolicyRule] | None:
+        """The rules of a role, or with namespace "" of a ClusterRole; None when there is none."""
+        await self._catch_up()
+        return self._index.rules_of_role(namespace, name)
+
+    async def who_can(self, attributes: Attributes) -> Subjects:
+        """Everybody whom a binding allows this."""
+        await self._catch_up()
+        return self._index.who_can(attributes)
+
+    async def namespaces_where(
+        self, user: User, attributes: Attributes, *, named: bool = False
+    ) -> Reach:
+        """In which namespaces the user may do this (see `RbacIndex.namespaces_where`)."""
+        await self._catch_up()
+        return self._index.namespaces_where(user, attributes, named=named)
+
+    def _follow(self, change: Change) -> None:
+        if self._pending is not None:
+            self._pending.append(change)
+        else:
+            self._index.apply(change.key, change.after)
+
+    def _is_fresh(self) -> bool:
+        return self._clock() - self._confirmed < FRESH_FOR
+
+    async def _catch_up(self) -> None:
+        """Have every change applied that is committed by now.
+
+        Those who wait together share one catching-up, if it begins after they asked.
+        """
+        asked = self._begun
+        async with self._catching_up:
+            if self._done > asked:
+                return
+            began = self._clock()
+            self._begun += 1
+            number = self._begun
+            await self._store.catch_up()
+            self._done, self._confirmed = number, began
