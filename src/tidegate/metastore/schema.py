@@ -1,4 +1,4 @@
-"""The tables, drawn once, and the history of their versions.
+"""The tables, drawn once, and the versions that the schema went through.
 
 Migrations (`migrations/versions/`) make true what is drawn here. Times are seconds since the
 epoch, UTC. A row with `deleted_at` is a tombstone: no reader sees it, a push revives it, and
