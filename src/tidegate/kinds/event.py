@@ -13,24 +13,11 @@ from tidegate.apimachinery.durations import epoch_seconds, since
 from tidegate.apimachinery.errors import FieldError, invalid, required
 from tidegate.apimachinery.meta import MicroTime, Object, Time, Wire, doc
 from tidegate.apimachinery.names import qualified_name_faults
+from tidegate.apimachinery.references import ObjectReference
 from tidegate.apimachinery.resource import Column, Resource, Strategy
 
 _SHORT, _NOTE = 128, 1024
 """Characters of a reason, action or instance, and of a message."""
-
-
-class ObjectReference(Wire):
-    """Names an object, or a piece of one."""
-
-    api_version: Annotated[str, doc("API version of the object.")] = ""
-    kind: Annotated[str, doc("Kind of the object.")] = ""
-    namespace: Annotated[str, doc("Namespace of the object.")] = ""
-    name: Annotated[str, doc("Name of the object.")] = ""
-    uid: Annotated[str, doc("UID of the object.")] = ""
-    resource_version: Annotated[str, doc("The version of it that is meant.")] = ""
-    field_path: Annotated[
-        str, doc("The piece that is meant, as in spec.tags{latest}, when it is not the whole.")
-    ] = ""
 
 
 class EventSource(Wire):

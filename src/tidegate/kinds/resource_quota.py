@@ -4,6 +4,7 @@ Only the declaration: what is counted, and refused, is decided where it is writt
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Annotated
 
 from msgspec import field
@@ -116,8 +117,14 @@ def canonical_amounts(amounts: Mapping[str, str | int | float]) -> dict[str, str
     return {name: canonical(amount) for name, amount in amounts.items()}
 
 
-def _prepare(new: ResourceQuota, _old: ResourceQuota | None) -> None:
+def _prepare(new: ResourceQuota, old: ResourceQuota | None) -> None:
+    new.status = ResourceQuotaStatus() if old is None else old.status
     new.spec.hard = canonical_amounts(new.spec.hard)
+
+
+def _prepare_status(new: ResourceQuota, old: ResourceQuota | None) -> None:
+    if old is not None:
+        new.spec = old.spec
     new.status.hard = canonical_amounts(new.status.hard)
     new.status.used = canonical_amounts(new.status.used)
 
@@ -252,3 +259,8 @@ RESOURCE_QUOTAS = Resource(
         )
     },
 )
+
+RESOURCE_QUOTA_STATUS = replace(
+    RESOURCE_QUOTAS, strategy=Strategy(prepare=_prepare_status, validate=_validate)
+)
+"""The same documents as they are written through `status`."""

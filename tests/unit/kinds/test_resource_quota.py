@@ -4,6 +4,7 @@ import msgspec
 import pytest
 
 from tidegate.kinds.resource_quota import (
+    RESOURCE_QUOTA_STATUS,
     RESOURCE_QUOTAS,
     ResourceQuota,
     ResourceQuotaSpec,
@@ -138,5 +139,25 @@ def test_a_row_says_what_is_used_of_each_limit() -> None:
     }
 
 
-def test_the_status_is_a_resource_of_its_own() -> None:
+def test_the_status_is_written_through_its_own_subresource_alone() -> None:
     assert RESOURCE_QUOTAS.subresources["status"].verbs == ("get", "patch", "update")
+    old = ResourceQuota(
+        spec=ResourceQuotaSpec(hard={"secrets": "1"}),
+        status=ResourceQuotaStatus(used={"secrets": "1"}),
+    )
+
+    def changed() -> ResourceQuota:
+        return ResourceQuota(
+            spec=ResourceQuotaSpec(hard={"secrets": "2"}),
+            status=ResourceQuotaStatus(used={"secrets": "2"}),
+        )
+
+    new = changed()
+    STRATEGY.prepare(new, old)
+    assert (new.spec.hard, new.status.used) == ({"secrets": "2"}, {"secrets": "1"})
+    new = changed()
+    STRATEGY.prepare(new, None)
+    assert new.status == ResourceQuotaStatus()
+    new = changed()
+    RESOURCE_QUOTA_STATUS.strategy.prepare(new, old)
+    assert (new.spec.hard, new.status.used) == ({"secrets": "1"}, {"secrets": "2"})
