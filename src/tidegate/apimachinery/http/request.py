@@ -1,0 +1,89 @@
+"""A request as the endpoints see it: an ASGI scope read on demand."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
+from urllib.parse import parse_qs
+
+from tidegate.apimachinery.decode import BODY_LIMIT
+from tidegate.apimachinery.errors import BadRequest, RequestTooLarge
+from tidegate.wire.errors import ClientGone
+
+Scope = dict[str, Any]
+Receive = Callable[[], Awaitable[dict[str, Any]]]
+Send = Callable[[dict[str, Any]], Awaitable[None]]
+Headers = Sequence[tuple[bytes, bytes]]
+
+PARAMETERS_LIMIT = 200
+"""Query parameters in one request."""
+
+
+class Request:
+    """Method, path, headers, query, and the body still to be received."""
+
+    __slots__ = ("_query", "method", "path", "receive", "scope")
+
+    def __init__(self, scope: Scope, receive: Receive) -> None:
+        self.scope = scope
+        self.receive = receive
+        self.method: str = scope["method"]
+        self.path: str = scope["path"]
+        self._query: dict[str, list[str]] | None = None
+
+    @property
+    def headers(self) -> Headers:
+        return self.scope["headers"]  # type: ignore[no-any-return]  # ASGI says so
+
+    def header(self, name: bytes) -> str:
+        """The first header of this (lower-case) name, empty when there is none."""
+        for key, value in self.headers:
+            if key == name:
+                return value.decode("utf-8", "replace")
+        return ""
+
+    def header_values(self, name: bytes) -> list[str]:
+        """Every header of this name, in order."""
+        return [value.decode("utf-8", "replace") for key, value in self.headers if key == name]
+
+    def parameters(self, name: str) -> list[str]:
+        """Every value of a query parameter, in order."""
+        if self._query is None:
+            text = self.scope["query_string"].decode("latin-1")
+            self._query = _parsed(text) if text else {}
+        return self._query.get(name, [])
+
+    def parameter(self, name: str) -> str:
+        """The first value of a query parameter, empty when there is none."""
+        values = self.parameters(name)
+        return values[0] if values else ""
+
+    async def body(self) -> bytes:
+        """The whole body; `RequestTooLarge` beyond the limit, `ClientGone` when it breaks off."""
+        announced = self.header(b"content-length")
+        if announced.isascii() and announced.isdecimal() and int(announced[:20]) > BODY_LIMIT:
+            raise _too_large()
+        parts: list[bytes] = []
+        size = 0
+        while True:
+            message = await self.receive()
+            if message["type"] == "http.disconnect":
+                raise ClientGone
+            part = message.get("body", b"")
+            size += len(part)
+            if size > BODY_LIMIT:
+                raise _too_large()
+            parts.append(part)
+            if not message.get("more_body", False):
+                return parts[0] if len(parts) == 1 else b"".join(parts)
+
+
+def _too_large() -> RequestTooLarge:
+    return RequestTooLarge(f"Request entity too large: limit is {BODY_LIMIT}")
+
+
+def _parsed(text: str) -> dict[str, list[str]]:
+    try:
+        return parse_qs(
+            text, keep_blank_values=True, max_num_fields=PARAMETERS_LIMIT, errors="replace"
+        )
+    except ValueError as error:
+        raise BadRequest(f"more than {PARAMETERS_LIMIT} query parameters") from error

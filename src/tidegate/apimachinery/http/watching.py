@@ -1,0 +1,155 @@
+"""Watches: a stream of lines that ends when the client goes, the time is up or the server drains.
+
+One task waits for events and writes them; another waits for the client to go away. Whatever ends
+the stream, the watch is closed and nothing keeps running.
+"""
+
+import asyncio
+import logging
+import random
+from collections.abc import Callable
+from dataclasses import replace
+
+from tidegate.apimachinery.errors import ApiError, Expired, ResourceExpired
+from tidegate.apimachinery.http.encoding import Encoding, error_line
+from tidegate.apimachinery.http.errors import TOO_OLD, unforeseen
+from tidegate.apimachinery.http.exchange import Exchange
+from tidegate.apimachinery.http.negotiation import Form, negotiate
+from tidegate.apimachinery.http.parameters import boolean, integer, watch_options
+from tidegate.apimachinery.http.request import Receive, Request, Send
+from tidegate.apimachinery.http.response import Answer
+from tidegate.apimachinery.storage import Event, ListOptions, Watch, WatchOptions
+
+BOOKMARK_INTERVAL = 60.0
+"""Seconds between bookmarks, as in Kubernetes."""
+
+SHORTEST, LONGEST = 300.0, 600.0
+"""Seconds that a watch lasts when the client does not say; random, so that not all come again at
+once."""
+
+_LOG = logging.getLogger(__name__)
+
+
+class Watches:
+    """The watches of a process, so that a draining server can end them."""
+
+    def __init__(self) -> None:
+        self._running: set[asyncio.Task[None]] = set()
+        self._ended = False
+
+    def end(self) -> None:
+        """End every watch, cleanly; later ones end as they begin."""
+        self._ended = True
+        for each in tuple(self._running):
+            each.cancel()
+
+    async def start(self, exchange: Exchange) -> Answer:
+        """A stream of events, once storage has agreed to watch."""
+        request, endpoint = exchange.request, exchange.endpoint
+        accept, include = request.header(b"accept"), request.parameter("includeObject")
+        form = negotiate(accept, include, stream=True)
+        options = await _options(exchange)
+        lasting = float(max(integer(request, "timeoutSeconds") or 0, 0))
+        lasting = lasting or random.uniform(SHORTEST, LONGEST)  # noqa: S311  no secret
+        if request.method == "HEAD":
+            return Answer(200, content_type=form.content_type)
+        watch: Watch = await endpoint.storage.watch(exchange.call, options)
+        stream = _Stream(watch, endpoint.encoding, form, lasting, bookmarks=options.bookmarks)
+        return Answer(
+            200,
+            content_type=form.content_type,
+            stream=lambda receive, send: self._run(stream, request, receive, send),
+        )
+
+    async def _run(self, stream: "_Stream", request: Request, receive: Receive, send: Send) -> None:
+        await send({"type": "http.response.body", "body": b"", "more_body": True})
+        writing = asyncio.create_task(stream.write(send, request.path))
+        leaving = asyncio.create_task(_left(receive))
+        self._running.add(writing)
+        if self._ended:
+            writing.cancel()
+        try:
+            await asyncio.wait({writing, leaving}, return_when=asyncio.FIRST_COMPLETED)
+            gone = leaving.done()
+        finally:
+            self._running.discard(writing)
+            writing.cancel()
+            leaving.cancel()
+            await asyncio.gather(writing, leaving, return_exceptions=True)
+            stream.close()
+        if not gone:
+            await send({"type": "http.response.body", "body": b""})
+
+
+async def _options(exchange: Exchange) -> WatchOptions:
+    """The options, with the newest revision where a client wants changes from now on alone."""
+    request = exchange.request
+    options = watch_options(request, exchange.endpoint.resource)
+    if boolean(request, "sendInitialEvents") is not False or options.revision:
+        return options
+    only = ListOptions(selection=options.selection, limit=1)
+    page = await exchange.endpoint.storage.list(exchange.call, only)
+    return replace(options, revision=page.revision)
+
+
+async def _left(receive: Receive) -> None:
+    """Return when the client has gone away."""
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+class _Stream:
+    """One watch being written."""
+
+    def __init__(
+        self, watch: Watch, encoding: Encoding, form: Form, lasting: float, *, bookmarks: bool
+    ) -> None:
+        self._watch = watch
+        self._encoding = encoding
+        self._form = form
+        self._lasting = lasting
+        self._bookmarks = bookmarks
+        self._first = True
+
+    def close(self) -> None:
+        self._watch.close()
+
+    async def write(self, send: Send, path: str) -> None:
+        """Write events until the time is up or the watch cannot go on."""
+        try:
+            await self._write(send)
+        except OSError:
+            return  # the client has gone
+        except (ApiError, Expired) as error:
+            await _send(send, error_line(_said(error)))
+        except Exception:  # noqa: BLE001  the top of a stream: its head is out
+            _LOG.exception("the watch of %s failed", path)
+            await _send(send, error_line(unforeseen()))
+
+    async def _write(self, send: Send) -> None:
+        now: Callable[[], float] = asyncio.get_running_loop().time
+        end = now() + self._lasting
+        due = now() + BOOKMARK_INTERVAL
+        while (left := end - now()) > 0:
+            patience = min(left, max(due - now(), 0.0)) if self._bookmarks else left
+            events = await self._watch.next(patience)
+            if events:
+                await _send(send, b"".join(self._line(each) for each in events))
+            if self._bookmarks and now() >= due:
+                due = now() + BOOKMARK_INTERVAL
+                await _send(send, self._line(self._watch.bookmark()))
+        if self._bookmarks:
+            await _send(send, self._line(self._watch.bookmark()))
+
+    def _line(self, event: Event) -> bytes:
+        line = self._encoding.event(self._form, event, first=self._first)
+        self._first = False
+        return line
+
+
+def _said(error: ApiError | Expired) -> ApiError:
+    return error if isinstance(error, ApiError) else ResourceExpired(TOO_OLD)
+
+
+async def _send(send: Send, lines: bytes) -> None:
+    await send({"type": "http.response.body", "body": lines, "more_body": True})

@@ -1,0 +1,158 @@
+"""POST and PUT: a whole object, read strictly, checked against its URL, given to storage."""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
+
+from tidegate.apimachinery.apply import managed
+from tidegate.apimachinery.authorizer import Authorizer
+from tidegate.apimachinery.decode import JSON, Clean, media_type
+from tidegate.apimachinery.errors import BadRequest
+from tidegate.apimachinery.http.access import refusal
+from tidegate.apimachinery.http.exchange import Exchange
+from tidegate.apimachinery.http.parameters import WriteOptions, write_options
+from tidegate.apimachinery.http.reading import wanted_form
+from tidegate.apimachinery.http.response import Answer
+from tidegate.apimachinery.meta import Object
+from tidegate.apimachinery.storage import Change, Updated
+from tidegate.observability.timestamp import rfc3339_seconds
+
+IN_LOOP = {True: 128 * 1024, False: 8 * 1024}
+"""Bytes of JSON (True) and of YAML that are read in the event loop; more are read in a thread."""
+
+_SYSTEM = (
+    "creationTimestamp",
+    "deletionGracePeriodSeconds",
+    "deletionTimestamp",
+    "selfLink",
+    "uid",
+)
+"""Metadata that nobody brings along into a new object."""
+
+
+async def create(exchange: Exchange, clock: Callable[[], float]) -> Answer:
+    """A new object, or a review or token that is answered and not kept."""
+    form = wanted_form(exchange.request)
+    endpoint, options = exchange.endpoint, write_options(exchange.request, "CreateOptions")
+    values = await _read(exchange, options)
+    metadata = values.setdefault("metadata", {})
+    if isinstance(metadata, dict):
+        for name in _SYSTEM:
+            metadata.pop(name, None)
+    place(exchange, values)
+    if endpoint.tracks_managers and not endpoint.subresource:
+        endpoint.decoder.struct(values)  # so that what tracks managers meets the right types
+        values = tracked(exchange, None, values, options, clock)
+    call = replace(exchange.call, dry_run=options.dry_run, manager=options.manager)
+    body = await endpoint.storage.create(call, endpoint.decoder.struct(values))
+    return Answer(201, endpoint.encoding.object(form, body), form.content_type)
+
+
+async def update(exchange: Exchange, authorizer: Authorizer, clock: Callable[[], float]) -> Answer:
+    """The whole object anew; one that does not exist is made where its kind allows it."""
+    endpoint, options = exchange.endpoint, write_options(exchange.request, "UpdateOptions")
+    wanted_form(exchange.request)
+    wanted = await _read(exchange, options)
+    place(exchange, wanted)
+    check_name(exchange, wanted)
+    endpoint.decoder.struct(wanted)
+
+    def change(current: Mapping[str, Any] | None) -> Object:
+        values = wanted
+        if endpoint.tracks_managers:
+            values = tracked(exchange, current, wanted, options, clock)
+        return endpoint.decoder.struct(values)  # type: ignore[no-any-return]  # of some kind
+
+    creates = endpoint.update_creates
+    return await write(exchange, options, authorizer, change, creates=creates)
+
+
+async def write(
+    exchange: Exchange,
+    options: WriteOptions,
+    authorizer: Authorizer,
+    change: Change,
+    *,
+    creates: bool,
+) -> Answer:
+    """Have storage make the change; one that makes an object needs the right to create, too."""
+    form, endpoint = wanted_form(exchange.request), exchange.endpoint
+    asked = replace(exchange.asked, verb="create")
+    may_create = creates and await authorizer.authorize(exchange.call.user, asked)
+
+    def judged(current: Mapping[str, Any] | None) -> Object:
+        if current is None and creates and not may_create:
+            raise refusal(exchange.call.user, asked)
+        return change(current)
+
+    call = replace(exchange.call, dry_run=options.dry_run, manager=options.manager)
+    updated: Updated = await endpoint.storage.update(call, call.name, judged, creates=creates)
+    body = endpoint.encoding.object(form, updated.body)
+    return Answer(201 if updated.created else 200, body, form.content_type)
+
+
+async def _read(exchange: Exchange, options: WriteOptions) -> dict[str, Any]:
+    """The object in the body, as strictly as fieldValidation wants."""
+    request, decoder = exchange.request, exchange.endpoint.decoder
+    body, content_type = await request.body(), request.header(b"content-type")
+    if len(body) > IN_LOOP[media_type(content_type) == JSON]:
+        clean: Clean = await asyncio.to_thread(decoder.read, body, content_type)
+    else:
+        clean = decoder.read(body, content_type)
+    decoder.judge(clean.faults, options.validation, exchange.call.warnings)
+    return clean.values
+
+
+def tracked(
+    exchange: Exchange,
+    current: Mapping[str, Any] | None,
+    wanted: dict[str, Any],
+    options: WriteOptions,
+    clock: Callable[[], float],
+) -> dict[str, Any]:
+    """The object with the writer noted as the manager of what she changed."""
+    decoder = exchange.endpoint.decoder
+    result: dict[str, Any] = managed.track_update(
+        current,
+        wanted,
+        decoder.schema,
+        options.manager,
+        exchange.endpoint.resource.api_version,
+        rfc3339_seconds(clock()),
+        subresource=exchange.endpoint.subresource,
+    )
+    return result
+
+
+def place(exchange: Exchange, values: dict[str, Any]) -> None:
+    """Put the object into the namespace of the URL; one that says another is refused."""
+    metadata = _metadata(values)
+    namespace = exchange.call.namespace
+    if namespace and metadata.get("namespace") not in (None, "", namespace):
+        raise BadRequest(
+            "the namespace of the provided object does not match the namespace sent on the request"
+        )
+    if namespace:
+        metadata["namespace"] = namespace
+    else:
+        metadata.pop("namespace", None)
+
+
+def check_name(exchange: Exchange, values: dict[str, Any]) -> None:
+    """`BadRequest` for an object that is not called as its URL says."""
+    name, said = exchange.call.name, _metadata(values).get("name")
+    if not said:
+        raise BadRequest(
+            f"the name of the object ({name} based on URL) was undeterminable: "
+            "name must be provided"
+        )
+    if said != name:
+        raise BadRequest(
+            f"the name of the object ({said}) does not match the name on the URL ({name})"
+        )
+
+
+def _metadata(values: dict[str, Any]) -> dict[str, Any]:
+    metadata = values.setdefault("metadata", {})
+    return metadata if isinstance(metadata, dict) else {}
