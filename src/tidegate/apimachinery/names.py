@@ -5,6 +5,7 @@ function gives the faults of a text; an empty list means that it is good.
 """
 
 import re
+import secrets
 
 SUBDOMAIN_LIMIT = 253
 LABEL_LIMIT = 63
@@ -13,6 +14,10 @@ _LABEL_RULE = "[a-z0-9]([-a-z0-9]*[a-z0-9])?"
 _SUBDOMAIN_RULE = rf"{_LABEL_RULE}(\.{_LABEL_RULE})*"
 _KEY_RULE = "[-._a-zA-Z0-9]+"
 _QUALIFIED_RULE = "([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]"
+
+_GENERATED_LIMIT = 58  # of a prefix, so that the name is no longer than a label
+_LETTERS = "bcdfghjklmnpqrstvwxz2456789"
+"""What Kubernetes generates names of: no vowels, hence no words."""
 
 _LABEL = re.compile(_LABEL_RULE)
 _SUBDOMAIN = re.compile(_SUBDOMAIN_RULE)
@@ -86,6 +91,30 @@ def qualified_name_faults(text: str) -> list[str]:
             + _examples(_QUALIFIED_RULE, "MyName", "my.name", "123-abc")
         )
     return faults
+
+
+def label_value_faults(text: str) -> list[str]:
+    """The value of a label."""
+    faults = _too_long(text, LABEL_LIMIT)
+    if text and _QUALIFIED.fullmatch(text) is None:
+        faults.append(
+            "a valid label must be an empty string or consist of alphanumeric characters, '-', '_' "
+            "or '.', and must start and end with an alphanumeric character"
+            + _examples(f"({_QUALIFIED_RULE})?", "MyValue", "my_value", "12345")
+        )
+    return faults
+
+
+def path_segment_faults(text: str) -> list[str]:
+    """Whatever may stand in a path: the names of RBAC's objects, of users and groups."""
+    if text in (".", ".."):
+        return [f"may not be '{text}'"]
+    return [f"may not contain '{each}'" for each in "/%" if each in text]
+
+
+def generated_name(prefix: str) -> str:
+    """A name that begins with `prefix` (metadata.generateName), most likely a free one."""
+    return prefix[:_GENERATED_LIMIT] + "".join(secrets.choice(_LETTERS) for _ in range(5))
 
 
 def _too_long(text: str, limit: int) -> list[str]:

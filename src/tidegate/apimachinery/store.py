@@ -6,8 +6,8 @@ Revisions are integers that grow in commit order over the whole database.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import NamedTuple, Protocol, TypeVar
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple, Protocol, TypeVar, runtime_checkable
 
 T = TypeVar("T")
 
@@ -49,13 +49,15 @@ class Change:
     """What one write did to one document.
 
     `before` is None for a new document, `after` for one that is gone. Both are wire JSON with
-    their own resourceVersion. One object is shared by every watcher in the process.
+    their own resourceVersion. One object is shared by every watcher in the process, so what one
+    of them makes of it is kept in `made` for the others.
     """
 
     revision: int
     key: Key
     before: bytes | None
     after: bytes | None
+    made: dict[object, Any] = field(default_factory=dict, repr=False, compare=False)
 
 
 class DocumentTransaction(Protocol):
@@ -101,6 +103,17 @@ class Subscription(Protocol):
         ...
 
     def close(self) -> None: ...
+
+
+@runtime_checkable
+class Counting(Protocol):
+    """What an `ObjectStore` may also have: a count that reads no document."""
+
+    async def count(
+        self, resource: str, namespace: str | None, *, after: tuple[str, str], at: int
+    ) -> int | None:
+        """How many documents follow `after` in a listing as of `at`; None when it is not known."""
+        ...
 
 
 class ObjectStore(Protocol):

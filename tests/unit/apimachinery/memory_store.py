@@ -81,6 +81,11 @@ class MemoryStore:
             found[:limit] if more else found, self.newest if at is None else at, more=more
         )
 
+    async def count(
+        self, resource: str, namespace: str | None, *, after: tuple[str, str], at: int
+    ) -> int | None:
+        return len(_selected(self._state(at), resource, namespace, Key(resource, *after)))
+
     async def write(self, unit: Callable[[DocumentTransaction], T]) -> T:
         await asyncio.sleep(0)
         if self._rehearse:
