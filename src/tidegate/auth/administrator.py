@@ -5,10 +5,11 @@ import secrets
 
 from tidegate.auth.credentials import PASSWORD_LIMIT, check_password_login
 from tidegate.auth.errors import InvalidCredentials, PasswordRefused
+from tidegate.auth.logins import looks_like_token
 from tidegate.auth.passwords import PasswordHashes
+from tidegate.auth.users import local
 from tidegate.metastore import users
 from tidegate.metastore.database import Database, Transaction
-from tidegate.metastore.users import User
 
 FIRST_ADMINISTRATOR = "admin"
 
@@ -35,15 +36,27 @@ async def first_administrator(
         return None
     generated = None if password else generate_password()
     encoded = await _hash(hashes, FIRST_ADMINISTRATOR, generated or password)
-    user = User(FIRST_ADMINISTRATOR, encoded, admin=True, disabled=False, changed_at=now)
 
     def unit(tx: Transaction) -> bool:
         if users.count(tx):
             return False
-        users.put(tx, user)
-        return True
+        return local.create(tx, FIRST_ADMINISTRATOR, encoded, now, admin=True)
 
     return generated if await database.write(unit) else None
+
+
+async def add_user(
+    database: Database,
+    hashes: PasswordHashes,
+    name: str,
+    password: str,
+    now: float,
+    *,
+    admin: bool = False,
+) -> bool:
+    """Make a user, with `admin` one who may do everything; False when there is one already."""
+    encoded = await _hash(hashes, name, password)
+    return await database.write(lambda tx: local.create(tx, name, encoded, now, admin=admin))
 
 
 async def change_password(
@@ -51,15 +64,7 @@ async def change_password(
 ) -> bool:
     """Give the user `name` another password, which voids her tokens; False without such a user."""
     encoded = await _hash(hashes, name, password)
-
-    def unit(tx: Transaction) -> bool:
-        user = users.get(tx, name)
-        if user is None:
-            return False
-        users.put(tx, user._replace(password_hash=encoded, changed_at=now))
-        return True
-
-    return await database.write(unit)
+    return await database.write(lambda tx: local.set_password(tx, name, encoded, now))
 
 
 def generate_password() -> str:
@@ -73,6 +78,8 @@ async def _hash(hashes: PasswordHashes, name: str, password: str) -> str:
             "a user name is made of letters, digits, '.', '_', '@' and '-', at most 128, "
             "and starts and ends with a letter or digit"
         )
+    if looks_like_token(password):
+        raise PasswordRefused("a password must not look like a token, as it would be taken for one")
     if len(password) < SHORTEST_PASSWORD:
         raise PasswordRefused(f"a password has at least {SHORTEST_PASSWORD} characters")
     try:

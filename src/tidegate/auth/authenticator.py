@@ -13,7 +13,7 @@ from tidegate.auth.credentials import Basic, Bearer, parse_authorization
 from tidegate.auth.errors import TokenInvalid
 from tidegate.auth.identity import NOBODY, Identity
 from tidegate.auth.login import PasswordLogin
-from tidegate.auth.logins import Login, Logins, looks_like_token
+from tidegate.auth.logins import REGISTRY_AUDIENCES, Login, Logins, looks_like_token
 from tidegate.auth.tokens import Tokens
 
 
@@ -53,18 +53,21 @@ class Authenticator:
             self._passwords.count_failed_token(client)
             raise
 
-    async def log_in(self, credentials: Basic | Bearer, client: str) -> Login:
+    async def log_in(
+        self, credentials: Basic | Bearer, client: str, audiences: tuple[str, ...] = ()
+    ) -> Login:
         """Who the credentials prove outside `/v2/`, where a registry token proves nothing.
 
-        A registry token is for the registry: taken elsewhere it would buy more than it holds.
+        A registry token is for the registry: taken elsewhere it would buy more than it holds. A
+        token that names audiences has to name one of `audiences`, with none the API's.
         """
         if isinstance(credentials, Bearer):
-            return await self._logins.authenticate(credentials.token, self._clock())
+            return await self._logins.authenticate(credentials.token, self._clock(), audiences)
         if not looks_like_token(credentials.password):
             account = await self._passwords.login(credentials.name, credentials.password, client)
             return account.login
         try:
-            return await self._logins.authenticate(credentials.password, self._clock())
+            return await self._logins.authenticate(credentials.password, self._clock(), audiences)
         except TokenInvalid:
             self._passwords.count_failed_token(client)
             raise
@@ -73,7 +76,7 @@ class Authenticator:
         now = self._clock()
         verified = await self._tokens.verify(token, now)
         if verified is None:
-            login = await self._logins.authenticate(token, now)
+            login = await self._logins.authenticate(token, now, REGISTRY_AUDIENCES)
             return Identity(login.user)
         if verified.subject == ANONYMOUS.name:
             return Identity(ANONYMOUS, verified.grants)

@@ -21,6 +21,12 @@ effect everywhere within a second. A proof of freshness from the database on eve
 
 CAPACITY = 10_000
 
+API_AUDIENCE = "https://kubernetes.default.svc"
+"""The audience of the API, as in a cluster; the registry takes what the API takes."""
+
+REGISTRY_AUDIENCES = ("tidegate", API_AUDIENCE)
+"""What a token has to name one of for the registry, if it names any."""
+
 ACCESS_TOKEN_PREFIX = "sha256~"  # noqa: S105  what OpenShift's access tokens begin with
 
 _JWT = re.compile(r"eyJ[A-Za-z0-9_-]*\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]*")
@@ -99,6 +105,17 @@ class Logins:
             if len(self._resumed) > CAPACITY:
                 del self._resumed[next(iter(self._resumed))]
         return user
+
+
+def own_audiences(asked: tuple[str, ...]) -> tuple[str, ...]:
+    """Those of the audiences asked for that a token for this server alone suits.
+
+    `TokenInvalid` when it suits none: another service must not take such a token for its own, with
+    all that its holder may do here.
+    """
+    if asked and API_AUDIENCE not in asked:
+        raise TokenInvalid("the token is for another audience")
+    return (API_AUDIENCE,) if asked else ()
 
 
 def looks_like_token(text: str) -> bool:

@@ -10,9 +10,9 @@ they do not, neither is believed.
 
 import ipaddress
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from tidegate.auth.errors import HostInvalid
 
@@ -38,6 +38,32 @@ _PAIR = re.compile(
     r'\s*([a-z]+)=(?:"((?:[^"\\]|\\.)*)"|([^\s;,"]+))\s*(?:([;,])|$)', re.ASCII | re.IGNORECASE
 )
 """A `forwarded-pair` and what follows it, RFC 7239 section 4."""
+
+
+class Origins(NamedTuple):
+    """What is believed about where requests come from and how their senders reach us."""
+
+    public_url: str
+    trusted_proxies: tuple[Network, ...]
+
+    def client(self, scope: Mapping[str, Any]) -> str:
+        """The address that the request of an ASGI scope came from."""
+        return client_address(scope["headers"], _peer(scope), self.trusted_proxies)
+
+    def origin(self, scope: Mapping[str, Any]) -> str:
+        """`public_origin` of the request of an ASGI scope."""
+        return public_origin(
+            scope["headers"],
+            _peer(scope),
+            self.public_url,
+            self.trusted_proxies,
+            tls=scope.get("scheme") == "https",
+        )
+
+
+def _peer(scope: Mapping[str, Any]) -> str:
+    client = scope.get("client")
+    return client[0] if client else ""
 
 
 class _Hop(NamedTuple):

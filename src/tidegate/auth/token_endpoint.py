@@ -17,7 +17,7 @@ from tidegate.apimachinery.authorizer import ANONYMOUS, Authorizer, User
 from tidegate.auth.authenticator import Authenticator
 from tidegate.auth.credentials import Basic, Bearer, parse_authorization
 from tidegate.auth.errors import InvalidCredentials, InvalidTokenRequest
-from tidegate.auth.logins import Login
+from tidegate.auth.logins import REGISTRY_AUDIENCES, Login
 from tidegate.auth.scope import SCOPE_LIMIT, narrow, parse_scopes
 from tidegate.auth.tokens import Tokens
 from tidegate.observability.timestamp import rfc3339_seconds
@@ -105,7 +105,7 @@ class TokenEndpoint:
         asked = parse_scopes(request.scopes)
         login = Login(ANONYMOUS, _NO_LOGIN)
         if request.login is not None:
-            login = await self._authenticator.log_in(request.login, client)
+            login = await self._authenticator.log_in(request.login, client, REGISTRY_AUDIENCES)
         grants = await narrow(asked, login.user, self._authorizer)
         if request.login is None and not grants:
             raise InvalidCredentials("log in to get a token")

@@ -22,6 +22,12 @@ async def find(db: Database, name: str) -> User | None:
     return _user(rows[0]) if rows else None
 
 
+async def every(db: Database) -> list[User]:
+    """All users, in ASCII order of their names."""
+    sql = "SELECT name, password_hash, admin, disabled, changed_at FROM users ORDER BY name"
+    return [_user(row) for row in await db.scan(sql)]
+
+
 async def names(db: Database, after: str, limit: int) -> list[str]:
     """Names after `after`, in ASCII order."""
     sql = "SELECT name FROM users WHERE name > ? ORDER BY name LIMIT ?"
@@ -52,6 +58,14 @@ def put(tx: Transaction, user: User) -> None:
         ),
     )
     tx.record("users", user.name, "put")
+
+
+def remove(tx: Transaction, name: str) -> bool:
+    """Remove a user's row; False without one."""
+    removed = tx.execute("DELETE FROM users WHERE name = ?", (name,)) > 0
+    if removed:
+        tx.record("users", name, "delete")
+    return removed
 
 
 def count(tx: Transaction) -> int:

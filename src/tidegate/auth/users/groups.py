@@ -4,11 +4,12 @@ The index follows the Group objects of the database. Invariant: an answer holds 
 that was committed before it was asked for, in whichever process.
 """
 
-from collections.abc import Callable, Sequence
+import asyncio
+from collections.abc import Callable
 
 import msgspec
 
-from tidegate.apimachinery.store import Change, Document, Key, ObjectStore
+from tidegate.apimachinery.store import Change, Document, ObjectStore
 
 RESOURCE = "groups.user.openshift.io"
 
@@ -17,6 +18,8 @@ AUTHENTICATED = "system:authenticated"
 
 AUTHENTICATED_BY_OAUTH = "system:authenticated:oauth"
 """The group of everybody who logged in at OpenShift's own OAuth server."""
+
+_PAGE = 500
 
 
 class _Group(msgspec.Struct):
@@ -27,29 +30,31 @@ _DECODE: Callable[[bytes], _Group] = msgspec.json.Decoder(_Group).decode
 
 
 class GroupIndex:
-    """Users' groups in memory; `load` it once before it is asked."""
+    """Users' groups in memory, read when first asked for and followed from then on."""
 
     def __init__(self, store: ObjectStore) -> None:
         self._store = store
         self._members: dict[str, frozenset[str]] = {}
         self._groups: dict[str, set[str]] = {}
         self._changed: dict[str, int] = {}  # group name to the revision of its last change
-
-    async def load(self) -> None:
-        """Follow the groups, then read those that there are."""
-        self._store.follow([RESOURCE], self._apply)
-        for document in await _all(self._store):
-            if self._changed.get(document.key.name, 0) < document.revision:
-                self._set(document.key.name, document.body)
+        self._missed = 1  # how often what is held was to be read anew
+        self._read = 0
+        self._reading = asyncio.Lock()
+        store.follow([RESOURCE], self._apply, self._miss)
 
     async def of(self, user: str) -> tuple[str, ...]:
         """The groups that name the user, in the order of their names."""
         await self._store.catch_up()
+        if self._read != self._missed:
+            await self._read_anew()
         return tuple(sorted(self._groups.get(user, ())))
 
     def _apply(self, change: Change) -> None:
         self._changed[change.key.name] = change.revision
         self._set(change.key.name, change.after)
+
+    def _miss(self) -> None:
+        self._missed += 1
 
     def _set(self, group: str, body: bytes | None) -> None:
         members = frozenset(_DECODE(body).users or ()) if body is not None else frozenset()
@@ -63,15 +68,28 @@ class GroupIndex:
         if members:
             self._members[group] = members
 
+    async def _read_anew(self) -> None:
+        async with self._reading:
+            while self._read != self._missed:
+                wanted = self._missed
+                await self._read_all()
+                self._read = wanted
 
-async def _all(store: ObjectStore) -> Sequence[Document]:
-    """Every group, in as many pages as it takes."""
-    found: list[Document] = []
-    after: tuple[str, str] | None = None
-    while True:
-        listing = await store.list(RESOURCE, after=after, limit=500)
-        found += listing.documents
-        if not listing.more:
-            return found
-        last: Key = listing.documents[-1].key
-        after = (last.namespace, last.name)
+    async def _read_all(self) -> None:
+        """Take in every group, except where a later change was heard of meanwhile."""
+        found: dict[str, Document] = {}
+        after: tuple[str, str] | None = None
+        since: int | None = None
+        while True:
+            page = await self._store.list(RESOURCE, after=after, limit=_PAGE)
+            since = page.revision if since is None else since
+            found |= {each.key.name: each for each in page.documents}
+            if not page.more:
+                break
+            after = ("", page.documents[-1].key.name)
+        for name in self._members.keys() - found.keys():
+            if self._changed.get(name, 0) <= since:
+                self._set(name, None)
+        for name, document in found.items():
+            if self._changed.get(name, 0) <= document.revision:
+                self._set(name, document.body)
