@@ -7,6 +7,7 @@ complaints `go_error` says as Go does, since clients and people search for that 
 
 import binascii
 import re
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -59,13 +60,10 @@ class Scan:
     def _map(self, values: dict[str, Any], schema: Schema, path: str) -> dict[str, Any]:
         self._note_repeated(values, path)
         items = _items(schema)
-        found = {
+        return {
             name: _zero(items) if value is None else self.value(value, items, _joined(path, name))
             for name, value in values.items()
         }
-        if schema.format and items.form == "string":
-            return {name: _checked_text(each, schema.format) for name, each in found.items()}
-        return found
 
     def _note_repeated(self, values: dict[str, Any], path: str) -> None:
         if isinstance(values, Repeating):
@@ -77,7 +75,9 @@ def _joined(path: str, name: str) -> str:
 
 
 def _items(schema: Schema) -> Schema:
-    return schema.items or Schema("any")
+    """What is in a list or a map; the format of a field is that of its values."""
+    items = schema.items or Schema("any")
+    return replace(items, format=schema.format) if schema.format else items
 
 
 def _zero(schema: Schema) -> Any:

@@ -8,12 +8,15 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from tidegate.apimachinery.apply.fieldset import NOTHING, FieldSet
 from tidegate.apimachinery.decode import Decoder
 from tidegate.apimachinery.errors import MethodNotAllowed, PathNotFound, Qualified
 from tidegate.apimachinery.http.encoding import Encoding
 from tidegate.apimachinery.http.routes import Target
 from tidegate.apimachinery.resource import Resource
 from tidegate.apimachinery.storage import Storage
+
+_SPEC, _STATUS = FieldSet.of([("f:spec",)]), FieldSet.of([("f:status",)])
 
 _PROTOCOLS = {
     "create": "create",
@@ -61,6 +64,13 @@ class Endpoint:
     def tracks_managers(self) -> bool:
         """Whether who set which field is kept: not for what is only asked, like a review."""
         return "update" in self.verbs or "patch" in self.verbs
+
+    @property
+    def reset(self) -> FieldSet:
+        """The fields that a write here leaves as they are: status has a subresource of its own."""
+        if self.subresource == "status":
+            return _SPEC
+        return _STATUS if "status" in self.resource.subresources else NOTHING
 
     @property
     def update_creates(self) -> bool:

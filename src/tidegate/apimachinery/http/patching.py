@@ -130,6 +130,7 @@ def _applying(
             exchange.endpoint.resource.api_version,
             rfc3339_seconds(clock()),
             subresource=exchange.endpoint.subresource,
+            ignored=exchange.endpoint.reset,
         )
         clean = decoder.clean(values)
         decoder.judge(clean.faults, options.validation, exchange.call.warnings)

@@ -113,7 +113,7 @@ def tracked(
 ) -> dict[str, Any]:
     """The object with the writer noted as the manager of what she changed."""
     decoder = exchange.endpoint.decoder
-    result: dict[str, Any] = managed.track_update(
+    return managed.track_update(
         current,
         wanted,
         decoder.schema,
@@ -121,8 +121,8 @@ def tracked(
         exchange.endpoint.resource.api_version,
         rfc3339_seconds(clock()),
         subresource=exchange.endpoint.subresource,
+        ignored=exchange.endpoint.reset,
     )
-    return result
 
 
 def place(exchange: Exchange, values: dict[str, Any]) -> None:
