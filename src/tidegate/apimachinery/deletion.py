@@ -137,7 +137,7 @@ class Cascade:
             mine, others = _split(decoded(dependent.body), owner.uid)
             if others:
                 self._disown(dependent, owner.uid)
-            elif mine:
+            else:
                 ended: Ended = yield self._delete(dependent, propagation)
                 blocked |= not ended.gone and any(each.get("blockOwnerDeletion") for each in mine)
         self._underway.discard(owner.uid)
@@ -177,9 +177,7 @@ class Cascade:
     def _disown(self, dependent: Document, uid: str) -> None:
         """Take the references to an owner off."""
         values = decoded(dependent.body)
-        mine, others = _split(values, uid)
-        if not mine:
-            return
+        _, others = _split(values, uid)
         values["metadata"]["ownerReferences"] = others
         if not others:
             del values["metadata"]["ownerReferences"]

@@ -9,15 +9,21 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from tidegate.apimachinery.errors import BadRequest
+from tidegate.apimachinery.errors import BadRequest, invalid
+from tidegate.apimachinery.names import label_value_faults, qualified_name_faults
 
 _LABEL_TERM = re.compile(
     r"\s*(?:(?P<absent>!)\s*(?P<absent_key>[^\s,()=!<>]+)"
     r"|(?P<key>[^\s,()=!<>]+)\s*(?:"
     r"(?P<operator>==|=|!=)\s*(?P<value>[^\s,()=!<>]*)"
-    r"|(?P<comparison>[<>])\s*(?P<number>-?[0-9]+)"
+    r"|(?P<comparison>[<>])\s*(?P<number>-?[0-9]{1,18})"
     r"|(?P<set>in|notin)\s*\((?P<values>[^()]*)\))?)\s*(?:,|$)"
 )
+
+_FIELD_TERMS = re.compile(r"(?:\\.|[^,])+", re.DOTALL)
+_FIELD_TERM = re.compile(r"(.*?)(!=|==|=)(.*)", re.DOTALL)
+_FIELD_VALUE = re.compile(r"(?:\\[,=\\]|[^,=\\])*")
+"""Between commas; a backslash escapes a comma, an equals sign or itself, in values alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +96,7 @@ EVERYTHING = Selection()
 def parse_labels(text: str) -> tuple[Requirement, ...]:
     """Read a labelSelector parameter."""
     terms: list[Requirement] = []
-    position = 0
+    position = 0 if text.strip() else len(text)
     while position < len(text):
         match = _LABEL_TERM.match(text, position)
         if match is None or match.end() == position:
@@ -98,7 +104,7 @@ def parse_labels(text: str) -> tuple[Requirement, ...]:
         terms.append(_requirement(match))
         position = match.end()
     if text.rstrip().endswith(","):
-        raise BadRequest(f"unable to parse requirement: {_excerpt(text)}")
+        raise BadRequest("found '', expected: identifier after ','")
     return tuple(terms)
 
 
@@ -108,50 +114,53 @@ def _requirement(match: re.Match[str]) -> Requirement:
     key = _checked_key(match["key"])
     if match["operator"]:
         operator = "notin" if match["operator"] == "!=" else "in"
-        return Requirement(key, operator, (match["value"],))
+        return Requirement(key, operator, _checked_values(key, match["value"]))
     if match["comparison"]:
         return Requirement(key, match["comparison"], (match["number"],))
     if match["set"]:
-        values = tuple(value.strip() for value in match["values"].split(","))
-        return Requirement(key, match["set"], values)
+        values = (value.strip() for value in match["values"].split(","))
+        return Requirement(key, match["set"], _checked_values(key, *values))
     return Requirement(key, "exists")
 
 
 def _checked_key(key: str) -> str:
-    name = key.rpartition("/")[2]
-    if len(name) > 63 or not re.fullmatch(r"[A-Za-z0-9](?:[-A-Za-z0-9_.]*[A-Za-z0-9])?", name):
-        raise BadRequest(
-            f'unable to parse requirement: <nil>: Invalid value: "{_excerpt(key)}": name part must '
-            "consist of alphanumeric characters, '-', '_' or '.', and must start and end with an "
-            "alphanumeric character (e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for "
-            "validation is '([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]')"
-        )
+    faults = qualified_name_faults(key)
+    if faults:
+        fault = invalid("<nil>", _excerpt(key), "; ".join(faults))
+        raise BadRequest(f"unable to parse requirement: {fault}")
     return key
+
+
+def _checked_values(key: str, *values: str) -> tuple[str, ...]:
+    for index, value in enumerate(values):
+        faults = label_value_faults(value)
+        if faults:
+            fault = invalid(f"values[{index}][{key}]", _excerpt(value), "; ".join(faults))
+            raise BadRequest(f"unable to parse requirement: {fault}")
+    return values
 
 
 def parse_fields(text: str, known: Sequence[str]) -> tuple[tuple[str, str, bool], ...]:
     """Read a fieldSelector parameter; a field that is not among `known` is refused."""
     terms: list[tuple[str, str, bool]] = []
-    for term in _split(text):
-        path, operator, value = _field_term(term)
+    for term in _FIELD_TERMS.findall(text):
+        match = _FIELD_TERM.fullmatch(term)
+        if match is None:
+            raise BadRequest(
+                f"invalid selector: '{_excerpt(text)}'; can't understand '{_excerpt(term)}'"
+            )
+        path, operator, value = match.groups()
         if path not in known:
-            raise BadRequest(f'field label not supported: "{path[:200]}"')
-        terms.append((path, value, operator != "!="))
+            raise BadRequest(f"field label not supported: {_excerpt(path)}")
+        terms.append((path, _unescaped(value), operator != "!="))
     return tuple(terms)
 
 
-def _split(text: str) -> list[str]:
-    """Terms between commas; a backslash escapes a comma, an equals sign or itself."""
-    terms = re.split(r"(?<!\\),", text)
-    return [term for term in terms if term]
-
-
-def _field_term(term: str) -> tuple[str, str, str]:
-    for operator in ("!=", "==", "="):
-        path, found, value = term.partition(operator)
-        if found:
-            return path, operator, re.sub(r"\\([,=\\])", r"\1", value)
-    raise BadRequest(f"invalid field selector {term[:200]!r}: no operator")
+def _unescaped(value: str) -> str:
+    """A value without the backslashes before what would end it."""
+    if _FIELD_VALUE.fullmatch(value) is None:
+        raise BadRequest(f"invalid field selector: invalid escape sequence: {_excerpt(value)}")
+    return re.sub(r"\\(.)", r"\1", value)
 
 
 def _excerpt(text: str) -> str:

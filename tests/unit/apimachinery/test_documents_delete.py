@@ -388,6 +388,34 @@ def test_a_foreground_deletion_of_an_owner_of_the_cluster_is_let_go_too() -> Non
     world.run(scenario())
 
 
+@pytest.mark.parametrize("kind", ["Widget", "Policy", "Glass"])
+def test_a_reference_to_an_owner_that_is_not_there_holds_nothing_up(kind: str) -> None:
+    world = World()
+
+    async def scenario() -> None:
+        made = await owned(world, "a", finalizers=[HOLD])
+        reference = owner(made, kind, blocks=True)
+        reference.uid = "another"
+        await world.create(widget("b", owners=[reference]))
+        await world.delete("a", propagation="Foreground")
+        assert (await world.delete("b")).gone
+        assert await world.names() == ["a"]
+
+    world.run(scenario())
+
+
+def test_an_owner_that_is_not_being_deleted_is_left_alone_by_its_dependents() -> None:
+    world = World()
+
+    async def scenario() -> None:
+        made = await owned(world, "a")
+        await owned(world, "b", made, blocks=True)
+        await world.delete("b")
+        assert await world.get("a") == made
+
+    world.run(scenario())
+
+
 @pytest.mark.parametrize("chain", [False, True])
 def test_more_dependents_than_one_unit_takes_go_in_several(
     chain: bool, monkeypatch: pytest.MonkeyPatch
@@ -480,6 +508,8 @@ def test_a_kind_may_have_more_that_holds_its_objects() -> None:
 def test_a_kind_may_say_only_when_it_may_go_or_only_what_it_becomes() -> None:
     never = World(may_go=lambda _: False)
     assert not never.run(made_and_deleted(never)).gone
+    orphaning = never.run(made_and_deleted(never, "b", finalizers=["orphan"]))
+    assert "finalizers" not in read(orphaning.body)["metadata"]
 
     def terminating(held: Widget) -> None:
         held.status.phase = "Terminating"

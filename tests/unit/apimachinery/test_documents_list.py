@@ -1,14 +1,18 @@
 import base64
 import json
+from typing import Any
 
 import pytest
 
 from tests.unit.apimachinery.documents_world import (
+    WIDGETS,
     World,
     asked,
     names,
     widget,
 )
+from tests.unit.apimachinery.memory_store import MemoryStore
+from tidegate.apimachinery.documents import DocumentStorage
 from tidegate.apimachinery.errors import BadRequest, ResourceExpired, ServerTimeout
 from tidegate.apimachinery.selectors import EVERYTHING, Selection, parse_fields, parse_labels
 from tidegate.apimachinery.storage import ListOptions
@@ -64,6 +68,8 @@ def test_labels_and_fields_select() -> None:
             "w003",
             "w005",
         ]
+        twice = fielded("spec.color!=red,spec.color!=blue,metadata.namespace=shop")
+        assert names(await world.list(twice)) == ["w000", "w002", "w004"]
         both = Selection(parse_labels("third=0"), parse_fields("spec.color==red", FIELDS))
         assert names(await world.list(both)) == ["w003"]
 
@@ -280,6 +286,30 @@ def test_a_list_at_just_one_revision_shows_what_was_then() -> None:
         with pytest.raises(ResourceExpired) as refusal:
             await world.list(revision=then, exact=True)
         assert str(refusal.value) == "The resourceVersion for the provided list is too old."
+
+    world.run(scenario())
+
+
+class Uncounted:
+    """A store that has nothing beside the port."""
+
+    def __init__(self, store: MemoryStore) -> None:
+        self._store = store
+
+    def __getattr__(self, name: str) -> Any:
+        if name == "count":
+            raise AttributeError(name)
+        return getattr(self._store, name)
+
+
+def test_how_many_remain_is_left_out_by_a_store_that_does_not_count() -> None:
+    world = World()
+
+    async def scenario() -> None:
+        await some(world, 3)
+        widgets: DocumentStorage[Any] = DocumentStorage(WIDGETS, Uncounted(world.store))
+        page = await widgets.list(asked("list"), ListOptions(selection=EVERYTHING, limit=1))
+        assert (page.token != "", page.remaining) == (True, None)
 
     world.run(scenario())
 

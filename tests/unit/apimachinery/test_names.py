@@ -1,8 +1,14 @@
 """Texts as k8s.io/apimachinery/pkg/util/validation writes them."""
 
+import re
+
 from tidegate.apimachinery.names import (
+    LABEL_LIMIT,
     config_key_faults,
+    generated_name,
     label_faults,
+    label_value_faults,
+    path_segment_faults,
     qualified_name_faults,
     subdomain_faults,
 )
@@ -69,3 +75,32 @@ def test_a_qualified_name_may_have_one_prefix() -> None:
     assert qualified_name_faults("/a") == ["prefix part must be non-empty"]
     assert qualified_name_faults("a/") == ["name part must be non-empty", NO_NAME_PART]
     assert qualified_name_faults("a/b/c")[0].startswith("a valid label key must consist of")
+
+
+def test_a_label_may_be_empty_and_has_63_characters_at_most() -> None:
+    assert label_value_faults("") == []
+    assert label_value_faults("My_value.1") == []
+    assert label_value_faults("a" * 64) == ["must be no more than 63 characters"]
+    assert label_value_faults("a b") == [
+        (
+            "a valid label must be an empty string or consist of alphanumeric characters, '-', "
+            "'_' or "
+            "'.', and must start and end with an alphanumeric character (e.g. 'MyValue',  or "
+            "'my_value',  or '12345', regex used for validation is "
+            "'(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?')"
+        )
+    ]
+
+
+def test_a_path_segment_may_have_what_a_path_leaves_alone() -> None:
+    assert path_segment_faults("system:image-puller") == []
+    assert path_segment_faults("..a") == []
+    assert path_segment_faults(".") == ["may not be '.'"]
+    assert path_segment_faults("..") == ["may not be '..'"]
+    assert path_segment_faults("a/b%") == ["may not contain '/'", "may not contain '%'"]
+
+
+def test_a_generated_name_is_a_prefix_and_five_letters_that_make_no_word() -> None:
+    assert re.fullmatch("web-[bcdfghjklmnpqrstvwxz2456789]{5}", generated_name("web-"))
+    assert len(generated_name("w" * 99)) == LABEL_LIMIT
+    assert generated_name("a") != generated_name("a")
