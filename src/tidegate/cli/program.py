@@ -6,6 +6,7 @@ import typer
 
 from tidegate import __version__
 from tidegate.cli.check import check
+from tidegate.cli.group import group
 from tidegate.cli.refusal import Refused
 from tidegate.cli.serve import serve
 from tidegate.cli.settings import config
@@ -22,6 +23,7 @@ program.command()(serve)
 program.command()(config)
 program.command()(check)
 program.add_typer(user, name="user")
+program.add_typer(group, name="group")
 
 
 @program.command()

@@ -91,7 +91,8 @@ def identity_name_fault(name: str) -> str | None:
     return None if user else f"{form} with a non-empty providerUserName"
 
 
-def _member_fault(name: str) -> str | None:
+def member_fault(name: str) -> str | None:
+    """Why a Group cannot name this user."""
     if not name:
         return "must not be empty"
     if name.startswith(RESERVED):
@@ -146,7 +147,7 @@ def _validate_group(new: Group, _old: Group | None) -> Sequence[FieldError]:
     return [
         invalid(f"users[{index}]", name, fault)
         for index, name in enumerate(new.users)
-        if (fault := _member_fault(name))
+        if (fault := member_fault(name))
     ]
 
 

@@ -7,6 +7,8 @@ access token of the user in the same unit; registry tokens end with their login.
 
 from tidegate.apimachinery.store import DocumentTransaction, Key
 from tidegate.auth.oauth.tokens import end_all
+from tidegate.auth.rbac.reconciliation import grant_cluster_admin
+from tidegate.auth.rbac.resources import CLUSTER_ROLE_BINDINGS
 from tidegate.auth.stored import put, put_new, read
 from tidegate.auth.users.kinds import (
     GROUPS,
@@ -17,6 +19,8 @@ from tidegate.auth.users.kinds import (
     Identity,
     IdentityUser,
     User,
+    member_fault,
+    user_name_fault,
 )
 from tidegate.metastore import users
 from tidegate.metastore.database import Transaction
@@ -26,14 +30,17 @@ from tidegate.metastore.documents import DocumentUnit
 def create(
     tx: Transaction, name: str, password_hash: str, now: float, *, admin: bool = False
 ) -> bool:
-    """Make a user; False when there is one of this name already.
+    """Make a user, with `admin` one who may do everything; False when there is one already.
 
-    `admin` is read by earlier versions only; today a ClusterRoleBinding says so.
+    A ClusterRoleBinding says who is an administrator; the column is for earlier versions.
     """
     if users.get(tx, name) is not None:
         return False
     users.put(tx, users.User(name, password_hash, admin=admin, disabled=False, changed_at=now))
-    ensure_objects(DocumentUnit(tx), name, now)
+    documents = DocumentUnit(tx)
+    ensure_objects(documents, name, now)
+    if admin:
+        grant_cluster_admin(documents, name, now)
     return True
 
 
@@ -78,11 +85,19 @@ def remove(tx: Transaction, name: str) -> bool:
 
 
 def forget(tx: Transaction, name: str) -> None:
-    """Everything of a local user but her User object: password, identity, tokens."""
+    """Everything of a local user but her User object: password, identity, tokens.
+
+    With the binding that `create` gave an administrator, lest the next user of her name have it.
+    """
     users.remove(tx, name)
     documents = DocumentUnit(tx)
     documents.delete(Key(IDENTITIES.key, "", f"{LOCAL}:{name}"))
     end_all(documents, name)
+    binding = documents.get(Key(CLUSTER_ROLE_BINDINGS.key, "", f"cluster-admin-{name}"))
+    if binding is not None:
+        subjects = read(CLUSTER_ROLE_BINDINGS, binding).subjects
+        if [(each.kind, each.name) for each in subjects] == [("User", name)]:
+            documents.delete(binding.key)
 
 
 def ensure_objects(tx: DocumentTransaction, name: str, now: float) -> str:
@@ -105,6 +120,16 @@ def ensure_objects(tx: DocumentTransaction, name: str, now: float) -> str:
         identity.metadata.name = identity_name
         put_new(tx, IDENTITIES, identity, now)
     return document.uid
+
+
+def membership_fault(group: str, names: list[str]) -> str | None:
+    """Why a group of this name, or with these users, cannot be; None when it can."""
+    if fault := user_name_fault(group):
+        return f"group {group!r}: {fault}"
+    for name in names:
+        if fault := member_fault(name):
+            return f"user {name!r}: {fault}"
+    return None
 
 
 def add_to_group(tx: DocumentTransaction, group: str, names: list[str], now: float) -> None:

@@ -15,6 +15,7 @@ from tidegate.apimachinery.storage import Call, DeleteOptions, ListOptions
 from tidegate.apimachinery.store import Key
 from tidegate.auth.oauth.kinds import ACCESS_TOKENS, OAuthAccessToken
 from tidegate.auth.oauth.tokens import issue, new_secret
+from tidegate.auth.rbac.resources import CLUSTER_ROLE_BINDINGS
 from tidegate.auth.users import local
 from tidegate.auth.users.kinds import GROUPS, IDENTITIES, USERS
 from tidegate.auth.users.storage import UserStorage
@@ -278,5 +279,24 @@ def test_users_are_listed_watched_and_changed_as_any_document(run: Run) -> None:
         [event] = await watch.next(5.0)
         assert event.kind == "DELETED"
         watch.close()
+
+    run(scenario)
+
+
+def test_an_administrators_binding_goes_with_her(run: Run) -> None:
+    async def scenario(store: Store) -> None:
+        write, binding = store.database.write, (CLUSTER_ROLE_BINDINGS.key, "cluster-admin-ann")
+        for end in ("remove", "delete"):
+            assert await write(lambda tx: local.create(tx, "ann", "hash", NOW, admin=True))
+            document = await store.documents.get(Key(binding[0], "", binding[1]))
+            assert document is not None
+            role = json.loads(document.body)
+            assert role["roleRef"]["name"] == "cluster-admin"
+            assert [each["name"] for each in role["subjects"]] == ["ann"]
+            if end == "remove":
+                await write(lambda tx: local.remove(tx, "ann"))
+            else:
+                await store.storage.delete(call("root"), "ann", DeleteOptions())
+            assert not await store.has(*binding)
 
     run(scenario)
