@@ -8,7 +8,7 @@ nothing. Invariant: no text of a request's body is quoted in an error, but for n
 
 import json
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, NamedTuple, TypeVar
 
@@ -45,15 +45,13 @@ def parse(body: bytes, content_type: str) -> Any:
     `BadRequest` when it is not what its type says; nulls are kept, since patches mean something by
     them.
     """
-    kind = media_type(content_type)
-    if kind == JSON:
-        return parse_json(body)
-    if kind == YAML:
-        return parse_yaml(body)
-    raise UnsupportedMediaType(
-        "the body of the request was in an unknown format - accepted media types include: "
-        f"{JSON}, {YAML}"
-    )
+    reader = READERS.get(media_type(content_type))
+    if reader is None:
+        raise UnsupportedMediaType(
+            "the body of the request was in an unknown format - accepted media types include: "
+            + ", ".join(READERS)
+        )
+    return reader(body)
 
 
 def parse_yaml(body: bytes) -> Any:
@@ -86,6 +84,10 @@ def parse_json(body: bytes) -> Any:
         raise BadRequest("exceeded max depth") from error
     bounded(values)
     return _without_surrogates(values) if "\\u" in text else values
+
+
+READERS: Mapping[str, Callable[[bytes], Any]] = {JSON: parse_json, YAML: parse_yaml}
+"""How to read a body, by its media type."""
 
 
 def _integer(text: str) -> int | float:

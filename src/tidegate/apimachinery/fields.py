@@ -96,9 +96,7 @@ def _zero(schema: Schema) -> Any:
     return ""
 
 
-def _checked_text(text: Any, kind: str) -> Any:
-    if not isinstance(text, str):
-        return text
+def _checked_text(text: str, kind: str) -> str:
     if kind == "byte":
         return _base64(text)
     if kind == "date-time" and text:

@@ -61,6 +61,12 @@ class _Trail:
     detail: str = ""
     warnings: list[str] = field(default_factory=list)
 
+    def name(self, made: str) -> None:
+        """Note the name of an object that the request made."""
+        if made:
+            separator = "/" if " " in self.reference else " "
+            self.reference += separator + made
+
 
 class ApiApplication:
     """The Kubernetes API of a list of resources.
@@ -119,6 +125,7 @@ class ApiApplication:
             answer = await self._respond(request, trail)
             add_warnings(answer, trail.warnings)
             status = answer.status
+            trail.name(answer.made)
             await write(answer, request.method, receive, send)
         except ClientGone:
             trail.detail = trail.detail or "the client went away"

@@ -132,6 +132,8 @@ def _takes(verb: str, target: Target, resource: Resource[Any]) -> bool:
 
 def _in_scope(resource: Resource[Any], target: Target) -> bool:
     """Whether a path with or without a namespace may lead to the resource."""
+    if target.subresource and not target.name:
+        return False
     if resource.namespaced or not target.namespace:
         return True
     return target.resource == "namespaces" and not target.group and target.namespace == target.name

@@ -10,27 +10,20 @@ from tidegate.apimachinery.errors import (
     ApiError,
     Conflict,
     Expired,
-    RequestTooLarge,
     ResourceExpired,
     ServerTimeout,
     UpdateConflict,
 )
-from tidegate.wire.errors import BodyStalled, BodyTooLarge
+from tidegate.wire.errors import BodyStalled
 
 Failures = Mapping[type[Exception], Callable[[Exception], ApiError]]
 
 TOO_OLD = "The resourceVersion for the provided watch is too old."
 
 
-def _too_large(error: Exception) -> ApiError:
-    limit = error.limit if isinstance(error, BodyTooLarge) else 0
-    return RequestTooLarge(f"Request entity too large: limit is {limit}")
-
-
 FAILURES: Failures = {
     Conflict: lambda _: UpdateConflict("the object has been modified; please try again"),
     Expired: lambda _: ResourceExpired(TOO_OLD),
-    BodyTooLarge: _too_large,
     BodyStalled: lambda _: ServerTimeout("Timeout: the body of the request stopped arriving"),
 }
 

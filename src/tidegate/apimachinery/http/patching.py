@@ -27,6 +27,7 @@ from tidegate.apimachinery.http.response import Answer
 from tidegate.apimachinery.http.writing import IN_LOOP, check_name, place, tracked, write
 from tidegate.apimachinery.meta import Object
 from tidegate.apimachinery.patch import json_patch, merge_patch, strategic
+from tidegate.apimachinery.patch.json_values import go_type
 from tidegate.apimachinery.storage import Change
 from tidegate.observability.timestamp import rfc3339_seconds
 
@@ -89,7 +90,7 @@ def _patching(
             raise missing(endpoint.qualified, exchange.call.name)
         values = patched(dict(current))
         if not isinstance(values, dict):
-            raise _unfit("json: cannot unmarshal into Go value of type struct")
+            raise _unfit(f"json: cannot unmarshal {go_type(values)} into Go value of type struct")
         try:
             clean = decoder.clean(values)
             decoder.judge(clean.faults, options.validation, exchange.call.warnings, _unfit)
@@ -99,8 +100,7 @@ def _patching(
             raise _unfit(str(error)) from error
         place(exchange, wanted)
         check_name(exchange, wanted)
-        if endpoint.tracks_managers:
-            wanted = tracked(exchange, current, wanted, options, clock)
+        wanted = tracked(exchange, current, wanted, options, clock)
         return decoder.struct(wanted)  # type: ignore[no-any-return]  # the decoder of some kind
 
     return change
@@ -135,6 +135,7 @@ def _applying(
         clean = decoder.clean(values)
         decoder.judge(clean.faults, options.validation, exchange.call.warnings)
         wanted = clean.values
+        decoder.struct(wanted)
         place(exchange, wanted)
         check_name(exchange, wanted)
         return decoder.struct(wanted)  # type: ignore[no-any-return]  # the decoder of some kind

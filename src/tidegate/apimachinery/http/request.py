@@ -1,17 +1,21 @@
 """A request as the endpoints see it: an ASGI scope read on demand."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 from urllib.parse import parse_qs
 
 from tidegate.apimachinery.decode import BODY_LIMIT
 from tidegate.apimachinery.errors import BadRequest, RequestTooLarge
-from tidegate.wire.errors import ClientGone
+from tidegate.wire.errors import BodyStalled, ClientGone
 
 Scope = dict[str, Any]
 Receive = Callable[[], Awaitable[dict[str, Any]]]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
 Headers = Sequence[tuple[bytes, bytes]]
+
+BODY_PATIENCE = 60.0
+"""Seconds without a byte of a body after which it is given up."""
 
 PARAMETERS_LIMIT = 200
 """Query parameters in one request."""
@@ -26,7 +30,8 @@ class Request:
         self.scope = scope
         self.receive = receive
         self.method: str = scope["method"]
-        self.path: str = scope["path"]
+        path: str = scope["path"]
+        self.path = path.encode("utf-8", "replace").decode()  # lone surrogates are no text
         self._query: dict[str, list[str]] | None = None
 
     @property
@@ -64,7 +69,7 @@ class Request:
         parts: list[bytes] = []
         size = 0
         while True:
-            message = await self.receive()
+            message = await self._next()
             if message["type"] == "http.disconnect":
                 raise ClientGone
             part = message.get("body", b"")
@@ -74,6 +79,13 @@ class Request:
             parts.append(part)
             if not message.get("more_body", False):
                 return parts[0] if len(parts) == 1 else b"".join(parts)
+
+    async def _next(self) -> dict[str, Any]:
+        try:
+            async with asyncio.timeout(BODY_PATIENCE):
+                return await self.receive()
+        except TimeoutError as error:
+            raise BodyStalled from error
 
 
 def _too_large() -> RequestTooLarge:

@@ -30,6 +30,7 @@ class Answer:
     content_type: str = JSON
     headers: list[tuple[bytes, bytes]] = field(default_factory=list)
     stream: Stream | None = None
+    made: str = ""  # the name of an object that is new, for the audit log
 
 
 def json_answer(status: int, document: Any) -> Answer:

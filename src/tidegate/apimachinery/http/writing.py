@@ -5,6 +5,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
+import msgspec
+
 from tidegate.apimachinery.apply import managed
 from tidegate.apimachinery.authorizer import Authorizer
 from tidegate.apimachinery.decode import JSON, Clean, media_type
@@ -36,17 +38,16 @@ async def create(exchange: Exchange, clock: Callable[[], float]) -> Answer:
     form = wanted_form(exchange.request)
     endpoint, options = exchange.endpoint, write_options(exchange.request, "CreateOptions")
     values = await _read(exchange, options)
-    metadata = values.setdefault("metadata", {})
-    if isinstance(metadata, dict):
-        for name in _SYSTEM:
-            metadata.pop(name, None)
+    metadata = _metadata(values)
+    for name in _SYSTEM:
+        metadata.pop(name, None)
     place(exchange, values)
     if endpoint.tracks_managers and not endpoint.subresource:
-        endpoint.decoder.struct(values)  # so that what tracks managers meets the right types
         values = tracked(exchange, None, values, options, clock)
     call = replace(exchange.call, dry_run=options.dry_run, manager=options.manager)
     body = await endpoint.storage.create(call, endpoint.decoder.struct(values))
-    return Answer(201, endpoint.encoding.object(form, body), form.content_type)
+    made = "" if exchange.call.name else named(body)
+    return Answer(201, endpoint.encoding.object(form, body), form.content_type, made=made)
 
 
 async def update(exchange: Exchange, authorizer: Authorizer, clock: Callable[[], float]) -> Answer:
@@ -56,12 +57,9 @@ async def update(exchange: Exchange, authorizer: Authorizer, clock: Callable[[],
     wanted = await _read(exchange, options)
     place(exchange, wanted)
     check_name(exchange, wanted)
-    endpoint.decoder.struct(wanted)
 
     def change(current: Mapping[str, Any] | None) -> Object:
-        values = wanted
-        if endpoint.tracks_managers:
-            values = tracked(exchange, current, wanted, options, clock)
+        values = tracked(exchange, current, wanted, options, clock)
         return endpoint.decoder.struct(values)  # type: ignore[no-any-return]  # of some kind
 
     creates = endpoint.update_creates
@@ -100,6 +98,7 @@ async def _read(exchange: Exchange, options: WriteOptions) -> dict[str, Any]:
         clean: Clean = await asyncio.to_thread(decoder.read, body, content_type)
     else:
         clean = decoder.read(body, content_type)
+    decoder.struct(clean.values)  # what looks into the values meets the right types
     decoder.judge(clean.faults, options.validation, exchange.call.warnings)
     return clean.values
 
@@ -123,6 +122,22 @@ def tracked(
         subresource=exchange.endpoint.subresource,
         ignored=exchange.endpoint.reset,
     )
+
+
+class _Named(msgspec.Struct):
+    name: str = ""
+
+
+class _Made(msgspec.Struct):
+    metadata: _Named = msgspec.field(default_factory=_Named)
+
+
+_MADE = msgspec.json.Decoder(_Made)
+
+
+def named(body: bytes) -> str:
+    """The name of a stored object."""
+    return _MADE.decode(body).metadata.name
 
 
 def place(exchange: Exchange, values: dict[str, Any]) -> None:
@@ -154,5 +169,5 @@ def check_name(exchange: Exchange, values: dict[str, Any]) -> None:
 
 
 def _metadata(values: dict[str, Any]) -> dict[str, Any]:
-    metadata = values.setdefault("metadata", {})
-    return metadata if isinstance(metadata, dict) else {}
+    metadata: dict[str, Any] = values.setdefault("metadata", {})
+    return metadata

@@ -18,7 +18,7 @@ from tidegate.apimachinery.http.pages import Page
 from tidegate.apimachinery.http.request import Headers
 from tidegate.apimachinery.meta import Object, Wire, doc
 from tidegate.apimachinery.resource import Column, Resource, Strategy, Subresource
-from tidegate.apimachinery.storage import Call
+from tidegate.apimachinery.storage import Call, Change, Updated
 from tidegate.observability.audit import AuditEvent
 
 T = TypeVar("T")
@@ -51,9 +51,18 @@ class WidgetSpec(Wire):
     )
 
 
+class WidgetStatus(Wire):
+    """What a widget is."""
+
+    phase: Annotated[str, doc("How it is.")] = ""
+
+
 class Widget(Object):
     """A widget."""
 
+    status: Annotated[WidgetStatus, doc("The widget there is.")] = msgspec.field(
+        default_factory=WidgetStatus
+    )
     spec: Annotated[WidgetSpec, doc("The desired widget.")] = msgspec.field(
         default_factory=WidgetSpec
     )
@@ -87,7 +96,12 @@ WIDGETS = Resource(
     type=Widget,
     namespaced=False,
     strategy=Strategy(update_creates=True),
-    subresources={"token": Subresource(verbs=("create",), kind="Review", type=Review)},
+    subresources={
+        "token": Subresource(verbs=("create",), kind="Review", type=Review),
+        "status": Subresource(
+            verbs=("get", "patch", "update"), kind="Widget", type=Widget, group="example.io"
+        ),
+    },
 )
 NAMESPACES = Resource(
     group="",
@@ -123,6 +137,12 @@ class Broken:
 
     async def create(self, call: Call, new: Object) -> bytes:
         raise RuntimeError("the password is swordfish")
+
+    async def update(
+        self, call: Call, name: str, change: Change, *, creates: bool = False
+    ) -> Updated:
+        change(None)
+        raise AssertionError("a change of nothing")
 
 
 class Rights:
@@ -180,19 +200,20 @@ class Api:
         self.store = MemoryStore()
         self.rights = Rights()
         self.audit = Recorded()
+        widgets = DocumentStorage(WIDGETS, self.store, clock=lambda: NOW)
         self.application = ApiApplication(
             [
                 Served(SECRETS, DocumentStorage(SECRETS, self.store, clock=lambda: NOW)),
                 Served(
                     WIDGETS,
-                    DocumentStorage(WIDGETS, self.store, clock=lambda: NOW),
-                    {"token": Reviews()},
+                    widgets,
+                    {"token": Reviews(), "status": widgets},
                     names_namespace=True,
                 ),
                 Served(NAMESPACES, DocumentStorage(NAMESPACES, self.store, clock=lambda: NOW)),
                 Served(REVIEWS, Reviews()),
                 Served(
-                    dataclasses.replace(REVIEWS, plural="faults", kind="Review"),
+                    dataclasses.replace(REVIEWS, plural="faults", verbs=("create", "patch")),
                     Broken(),
                 ),
             ],

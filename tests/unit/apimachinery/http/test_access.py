@@ -180,7 +180,12 @@ def test_who_is_impersonated_gets_the_groups_of_kubernetes(api: Api) -> None:
     assert groups(user, (b"impersonate-group", b"system:unauthenticated")) == (
         "system:unauthenticated",
     )
-    assert groups((b"impersonate-user", b"system:anonymous")) == ("system:unauthenticated",)
+    anonymous = (b"impersonate-user", b"system:anonymous")
+    assert groups(anonymous) == ("system:unauthenticated",)
+    assert groups(anonymous, (b"impersonate-group", b"system:unauthenticated")) == groups(anonymous)
+    known = (b"impersonate-group", b"system:authenticated")
+    assert groups(user, known) == ("system:authenticated",)
+    assert groups(user, (b"impersonate-uid", b"1"), (b"impersonate-extra-a", b"b")) == groups(user)
     assert groups((b"impersonate-user", b"system:serviceaccount:ns:robot")) == (
         "system:serviceaccounts",
         "system:serviceaccounts:ns",
@@ -199,11 +204,32 @@ def test_writes_and_denials_are_recorded_and_reads_are_not(api: Api) -> None:
         for each in api.audit.events
     ]
     assert shown == [
-        ("create", "root", "secrets ns", 201, ""),
+        ("create", "root", "secrets ns/s", 201, ""),
         ("list", "u", "secrets ns", 403, ""),
         ("get", "", SECRETS, 401, ""),
         ("delete", "root", "secrets ns/s", 200, "as root, dry run"),
     ]
+
+
+def test_an_impersonating_user_without_a_name_is_nobody_else(api: Api) -> None:
+    assert api("GET", SECRETS, headers={"impersonate-user": ""}).status_code == 200
+    assert (
+        api("GET", SECRETS, headers={"impersonate-user": "", "impersonate-uid": "1"})
+        .json()["message"]
+        .endswith("without impersonating a user")
+    )
+
+
+def test_a_new_object_is_recorded_by_the_name_it_got(api: Api) -> None:
+    api.ok("POST", "/apis/example.io/v1/widgets", json={"metadata": {"name": "w"}})
+    api.ok("POST", SECRETS, json={"metadata": {"generateName": "g-"}})
+    widget, secret = (each.reference for each in api.audit.events)
+    assert widget == "widgets.example.io w"
+    assert secret.startswith("secrets ns/g-")
+
+
+def test_a_path_that_is_no_unicode_is_refused_like_any_other(api: Api) -> None:
+    assert api("GET", "/%ff", user="u").status_code == 403
 
 
 def test_what_nobody_foresaw_is_a_500_without_its_text(

@@ -1,8 +1,13 @@
 """Bodies of requests: types, limits, strictness."""
 
+import asyncio
+from typing import Any
+
 import pytest
 
 from tests.unit.apimachinery.http.in_process import Api
+from tidegate.apimachinery.http import request
+from tidegate.apimachinery.http.request import Receive
 
 SECRETS = "/api/v1/namespaces/ns/secrets"
 WIDGETS = "/apis/example.io/v1/widgets"
@@ -73,3 +78,50 @@ def test_warnings_are_kept_short(api: Api) -> None:
 
 def test_too_many_parameters_are_refused(api: Api) -> None:
     assert api("GET", f"{SECRETS}?" + "&".join(["a=1"] * 201)).status_code == 400
+
+
+def asked(api: Api, receive: Receive) -> list[Any]:
+    """What the application sends to a POST whose body comes from `receive`."""
+    scope = {
+        "type": "http",
+        "method": "POST",
+        "path": SECRETS,
+        "query_string": b"",
+        "headers": [(b"authorization", b"Bearer root")],
+        "client": ("192.0.2.1", 1),
+    }
+    sent: list[Any] = []
+
+    async def send(message: dict[str, Any]) -> None:
+        sent.append(message)
+
+    api.run(api.application(scope, receive, send))
+    return sent
+
+
+def test_a_client_that_leaves_within_its_body_gets_no_answer(api: Api) -> None:
+    async def receive() -> dict[str, Any]:
+        return {"type": "http.disconnect"}
+
+    assert asked(api, receive) == []
+    assert [(each.action, each.status) for each in api.audit.events] == [("create", 499)]
+    assert api.audit.events[0].detail == "the client went away"
+
+
+def test_a_body_that_stops_arriving_is_given_up(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(request, "BODY_PATIENCE", 0.01)
+
+    async def receive() -> dict[str, Any]:
+        await asyncio.sleep(20)
+        return {}
+
+    start, _ = asked(api, receive)
+    assert start["status"] == 504
+
+
+def test_a_body_without_a_length_is_limited_too(api: Api) -> None:
+    async def receive() -> dict[str, Any]:
+        return {"type": "http.request", "body": b" " * 1_000_000, "more_body": True}
+
+    start, _ = asked(api, receive)
+    assert start["status"] == 413

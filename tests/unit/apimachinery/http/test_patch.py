@@ -67,6 +67,11 @@ def test_a_patch_of_what_is_missing_is_404(api: Api) -> None:
     assert patch(api, f"{SECRETS}/s", {"type": "x"}).status_code == 404
 
 
+def test_a_storage_that_has_nothing_to_change_leaves_the_answer_to_us(api: Api) -> None:
+    answer = patch(api, "/apis/example.io/v1/faults/f", {})
+    assert answer.json()["message"] == 'faults.example.io "f" not found'
+
+
 def test_an_unknown_field_is_a_warning_or_a_refusal_as_asked(api: Api) -> None:
     api.secret("s")
     body = {"spek": 1}

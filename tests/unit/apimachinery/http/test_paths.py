@@ -50,6 +50,7 @@ def test_a_get_without_a_name_is_a_list_or_a_watch() -> None:
         ("GET", "/api/v1/namespaces/ns/secrets/s/nothing", 404),
         ("GET", "/api/v1/namespaces/ns/secrets/s/x/y", 404),
         ("GET", "/api/v1/secrets/s", 404),
+        ("POST", "/apis/example.io/v1/widgets//token", 404),
         ("GET", "/apis/example.io/v1/namespaces/ns/widgets", 404),
         ("GET", "/api/v1/namespaces/ns/namespaces/other", 404),
         ("POST", "/api/v1/secrets", 405),

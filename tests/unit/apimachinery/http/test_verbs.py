@@ -6,6 +6,7 @@ from tests.unit.apimachinery.http.in_process import Api
 
 SECRETS = "/api/v1/namespaces/ns/secrets"
 WIDGETS = "/apis/example.io/v1/widgets"
+REVIEWS = "/apis/example.io/v1/reviews"
 
 
 def test_create_answers_201_with_the_object_as_it_was_stored(api: Api) -> None:
@@ -305,6 +306,53 @@ def test_options_of_a_list_are_checked(api: Api, query: str, message: str) -> No
 )
 def test_parameters_that_cannot_be_read_are_400(api: Api, query: str) -> None:
     assert api("GET", f"{SECRETS}?{query}").status_code == 400
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "resourceVersion=1&resourceVersionMatch=Exact&continue=x",
+        "resourceVersion=1&resourceVersionMatch=Sometimes",
+        "watch=1&sendInitialEvents=1&resourceVersionMatch=NotOlderThan&continue=x",
+        "watch=1&sendInitialEvents=1&resourceVersionMatch=Exact",
+    ],
+)
+def test_options_that_contradict_each_other_are_422(api: Api, query: str) -> None:
+    assert api("GET", f"{SECRETS}?{query}").status_code == 422
+
+
+def test_a_manager_is_printable(api: Api) -> None:
+    answer = api("POST", f"{SECRETS}?fieldManager=a%07", json={"metadata": {"name": "s"}})
+    assert answer.json()["message"] == (
+        'CreateOptions.meta.k8s.io "" is invalid: fieldManager: Invalid value: "a": '
+        "invalid character U+0007 (at position 1)"
+    )
+
+
+def test_a_limit_that_is_no_ascii_number_is_400(api: Api) -> None:
+    assert api("GET", f"{SECRETS}?limit=%D9%A3").status_code == 400
+
+
+def test_metadata_that_is_no_object_is_refused(api: Api) -> None:
+    for method, path in (("POST", SECRETS), ("PUT", f"{SECRETS}/s"), ("POST", REVIEWS)):
+        answer = api(method, path, json={"metadata": []})
+        assert answer.status_code == 400, (method, path)
+        assert "cannot unmarshal array into Go struct field" in answer.json()["message"]
+
+
+def test_status_has_a_subresource_of_its_own(api: Api) -> None:
+    api.ok("POST", WIDGETS, json={"metadata": {"name": "w"}, "spec": {"size": 1}})
+    wanted = {"metadata": {"name": "w"}, "status": {"phase": "Ready"}}
+    answer = api("PUT", f"{WIDGETS}/w/status?fieldManager=m", json=wanted)
+    assert answer.status_code == 200, answer.text
+    entries = answer.json()["metadata"]["managedFields"]
+    (entry,) = (each for each in entries if each["manager"] == "m")
+    assert entry["subresource"] == "status"
+    assert "f:spec" not in entry["fieldsV1"]
+
+
+def test_what_is_never_updated_has_no_managers(api: Api) -> None:
+    assert "managedFields" not in api.ok("POST", REVIEWS, json={})["metadata"]
 
 
 def test_a_continue_token_and_a_version_exclude_each_other(api: Api) -> None:

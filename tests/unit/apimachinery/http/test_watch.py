@@ -9,11 +9,12 @@ import pytest
 
 from tests.unit.apimachinery.http.in_process import SECRETS as RESOURCE
 from tests.unit.apimachinery.http.in_process import Api, Secret, Stream
-from tidegate.apimachinery.errors import ResourceExpired
+from tidegate.apimachinery.errors import Expired, ResourceExpired
 from tidegate.apimachinery.http import watching
 from tidegate.apimachinery.http.encoding import Encoding
 from tidegate.apimachinery.http.negotiation import PLAIN, negotiate
 from tidegate.apimachinery.storage import Event
+from tidegate.wire.errors import ClientGone
 
 SECRETS = "/api/v1/namespaces/ns/secrets"
 AS_TABLE = "application/json;as=Table;v=v1;g=meta.k8s.io"
@@ -208,3 +209,35 @@ def test_what_is_encoded_of_an_event_is_made_once_for_all_watchers() -> None:
 def test_a_watch_refuses_what_cannot_be_streamed(api: Api) -> None:
     answer = api("GET", f"{SECRETS}?watch=1", headers={"accept": "application/yaml"})
     assert answer.status_code == 406
+
+
+def test_a_head_of_a_watch_is_a_head(api: Api) -> None:
+    answer = api("HEAD", f"{SECRETS}?watch=1")
+    assert (answer.status_code, answer.content) == (200, b"")
+
+
+def test_a_client_that_goes_while_it_is_written_to_ends_the_stream() -> None:
+    stream = watching._Stream(
+        Told(Event("ADDED", b"{}")), Encoding(RESOURCE, lambda: 0.0), PLAIN, 60.0, bookmarks=False
+    )
+
+    async def send(_message: dict[str, Any]) -> None:
+        raise ClientGone
+
+    asyncio.run(stream.write(send, "/x"))
+
+
+def test_history_that_a_port_no_longer_has_is_410() -> None:
+    (event,) = lines_of(Told(failure=Expired()))
+    assert event["object"]["code"] == 410
+
+
+def test_metadata_alone_is_watched_too() -> None:
+    event = Event("ADDED", b'{"kind":"Secret","metadata":{"name":"a"},"data":{}}')
+    accept = "application/json;as=PartialObjectMetadata;v=v1;g=meta.k8s.io"
+    line = Encoding(RESOURCE, lambda: 0.0).event(negotiate(accept), event, first=True)
+    assert msgspec.json.decode(line)["object"] == {
+        "kind": "PartialObjectMetadata",
+        "apiVersion": "meta.k8s.io/v1",
+        "metadata": {"name": "a"},
+    }
