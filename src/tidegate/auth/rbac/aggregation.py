@@ -16,7 +16,7 @@ from tidegate.auth.rbac.kinds import (
     PolicyRule,
 )
 
-_ENCODER = msgspec.json.Encoder()
+_encode = msgspec.json.Encoder().encode
 
 
 def gathered(role: ClusterRole, roles: Mapping[str, ClusterRole]) -> list[PolicyRule]:
@@ -25,8 +25,11 @@ def gathered(role: ClusterRole, roles: Mapping[str, ClusterRole]) -> list[Policy
     Roles that select each other in a ring have the same rules in the end.
     """
     sources = _sources(role, roles)
-    rules = (rule for name in sorted(sources) for rule in sources[name].rules)
-    return list({_ENCODER.encode(rule): rule for rule in reversed(list(rules))}.values())[::-1]
+    rules: dict[bytes, PolicyRule] = {}
+    for name in sorted(sources):
+        for rule in sources[name].rules:
+            rules.setdefault(_encode(rule), rule)
+    return list(rules.values())
 
 
 def _sources(role: ClusterRole, roles: Mapping[str, ClusterRole]) -> dict[str, ClusterRole]:

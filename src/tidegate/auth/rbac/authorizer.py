@@ -28,7 +28,7 @@ class RbacAuthorizer:
         self._store = store
         self._clock = clock
         self._index = RbacIndex()
-        self._pending: list[Change] | None = []  # until all is loaded
+        self._pending: list[Change] | None = []  # while the index is to be loaded
         self._confirmed = float("-inf")
         self._catching_up = asyncio.Lock()
         self._begun = 0  # catch-ups, counted
@@ -36,17 +36,9 @@ class RbacAuthorizer:
 
     async def start(self) -> None:
         """Load every role and binding and follow what becomes of them."""
-        self._store.follow([each.key for each in RESOURCES], self._follow)
-        loaded: dict[str, int] = {}
-        for resource in RESOURCES:
-            listing = await self._store.list(resource.key)
-            loaded[resource.key] = listing.revision
-            for document in listing.documents:
-                self._index.apply(document.key, document.body)
-        pending, self._pending = self._pending or (), None
-        for change in pending:
-            if change.revision > loaded[change.key.resource]:
-                self._index.apply(change.key, change.after)
+        self._store.follow([each.key for each in RESOURCES], self._follow, self._reset)
+        async with self._catching_up:
+            await self._load()
 
     async def authorize(self, user: User, attributes: Attributes) -> bool:
         """Whether `user` may do what `attributes` say."""
@@ -90,8 +82,28 @@ class RbacAuthorizer:
         else:
             self._index.apply(change.key, change.after)
 
+    def _reset(self) -> None:
+        """Changes were missed: nothing is answered until all is loaded again."""
+        self._pending = []
+
+    async def _load(self) -> None:
+        """Build the index from the documents, with what changes meanwhile."""
+        while (pending := self._pending) is not None:
+            index, loaded = RbacIndex(), {}
+            for resource in RESOURCES:
+                listing = await self._store.list(resource.key)
+                loaded[resource.key] = listing.revision
+                for document in listing.documents:
+                    index.apply(document.key, document.body)
+            if self._pending is not pending:
+                continue  # reset meanwhile
+            for change in pending:
+                if change.revision > loaded[change.key.resource]:
+                    index.apply(change.key, change.after)
+            self._index, self._pending = index, None
+
     def _is_fresh(self) -> bool:
-        return self._clock() - self._confirmed < FRESH_FOR
+        return self._pending is None and self._clock() - self._confirmed < FRESH_FOR
 
     async def _catch_up(self) -> None:
         """Have every change applied that is committed by now.
@@ -106,4 +118,5 @@ class RbacAuthorizer:
             self._begun += 1
             number = self._begun
             await self._store.catch_up()
+            await self._load()
             self._done, self._confirmed = number, began

@@ -1,5 +1,6 @@
 """The resources of group rbac.authorization.k8s.io, declared."""
 
+from tidegate.apimachinery.durations import since
 from tidegate.apimachinery.resource import Column, Resource, Strategy
 from tidegate.auth.rbac.kinds import (
     GROUP,
@@ -13,8 +14,9 @@ from tidegate.auth.rbac.kinds import (
 from tidegate.auth.rbac.validation import (
     cluster_role_binding_faults,
     cluster_role_faults,
-    path_segment_fault,
+    name_fault,
     prepare_binding,
+    prepare_cluster_role,
     role_binding_faults,
     role_faults,
 )
@@ -44,6 +46,10 @@ def _account(subject: Subject) -> str:
     return f"{subject.namespace}/{subject.name}"
 
 
+def _age(binding: RoleBinding | ClusterRoleBinding, now: float) -> str:
+    return since(binding.metadata.creation_timestamp, now)
+
+
 _CREATED = Column(
     "Created At",
     _created,
@@ -53,6 +59,7 @@ _CREATED = Column(
 
 _BINDING_COLUMNS = (
     Column("Role", _role, "The role that is granted."),
+    Column("Age", _age, "When the object was made; set by the server."),
     Column("Users", _users, "Users in the binding", priority=1),
     Column("Groups", _groups, "Groups in the binding", priority=1),
     Column("ServiceAccounts", _accounts, "ServiceAccounts in the binding", priority=1),
@@ -68,7 +75,7 @@ ROLES = Resource(
     namespaced=True,
     columns=(_CREATED,),
     age=False,
-    strategy=Strategy(name_fault=path_segment_fault, validate=role_faults, update_creates=True),
+    strategy=Strategy(name_fault=name_fault, validate=role_faults, update_creates=True),
 )
 
 ROLE_BINDINGS = Resource(
@@ -80,8 +87,9 @@ ROLE_BINDINGS = Resource(
     type=RoleBinding,
     namespaced=True,
     columns=_BINDING_COLUMNS,
+    age=False,
     strategy=Strategy(
-        name_fault=path_segment_fault,
+        name_fault=name_fault,
         prepare=prepare_binding,
         validate=role_binding_faults,
         update_creates=True,
@@ -99,7 +107,10 @@ CLUSTER_ROLES = Resource(
     columns=(_CREATED,),
     age=False,
     strategy=Strategy(
-        name_fault=path_segment_fault, validate=cluster_role_faults, update_creates=True
+        name_fault=name_fault,
+        prepare=prepare_cluster_role,
+        validate=cluster_role_faults,
+        update_creates=True,
     ),
 )
 
@@ -112,8 +123,9 @@ CLUSTER_ROLE_BINDINGS = Resource(
     type=ClusterRoleBinding,
     namespaced=False,
     columns=_BINDING_COLUMNS,
+    age=False,
     strategy=Strategy(
-        name_fault=path_segment_fault,
+        name_fault=name_fault,
         prepare=prepare_binding,
         validate=cluster_role_binding_faults,
         update_creates=True,

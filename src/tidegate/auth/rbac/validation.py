@@ -3,13 +3,17 @@
 Pure functions on values; the texts are Kubernetes', which clients print.
 """
 
-import re
 from collections.abc import Iterator, Sequence
 
 import msgspec
 
 from tidegate.apimachinery.errors import FieldError, forbidden, invalid, not_supported, required
-from tidegate.apimachinery.names import qualified_name_faults, subdomain_faults
+from tidegate.apimachinery.names import (
+    label_value_faults,
+    path_segment_faults,
+    qualified_name_faults,
+    subdomain_faults,
+)
 from tidegate.auth.rbac.kinds import (
     GROUP,
     ClusterRole,
@@ -23,17 +27,17 @@ from tidegate.auth.rbac.kinds import (
     Subject,
 )
 
-_LABEL_VALUE_LIMIT = 63
-_LABEL_VALUE_RULE = "(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?"
-_LABEL_VALUE = re.compile(_LABEL_VALUE_RULE)
 
-
-def path_segment_fault(name: str) -> str | None:
+def name_fault(name: str) -> str | None:
     """What is wrong with the name of a role or binding: it only has to fit into a path."""
-    if name in (".", ".."):
-        return f"may not be '{name}'"
-    found = [f"may not contain '{each}'" for each in "/%" if each in name]
-    return found[0] if found else None
+    return next(iter(path_segment_faults(name)), None)
+
+
+def prepare_cluster_role(new: ClusterRole, old: ClusterRole | None) -> None:
+    """Keep the rules of an aggregated role: they are gathered, whatever a client sends."""
+    if new.aggregation_rule is not None:
+        was_gathered = old is not None and old.aggregation_rule is not None
+        new.rules = old.rules if old is not None and was_gathered else []
 
 
 def prepare_binding(
@@ -121,7 +125,7 @@ def _role_ref_faults(ref: RoleRef, kinds: Sequence[str]) -> Iterator[FieldError]
         yield not_supported("roleRef.kind", ref.kind, kinds)
     if not ref.name:
         yield required("roleRef.name")
-    elif (fault := path_segment_fault(ref.name)) is not None:
+    for fault in path_segment_faults(ref.name):
         yield invalid("roleRef.name", ref.name, fault)
 
 
@@ -156,7 +160,7 @@ def _selector_faults(selector: LabelSelector, field: str) -> Iterator[FieldError
     labels = f"{field}.matchLabels"
     for key, value in selector.match_labels.items():
         yield from (invalid(labels, key, fault) for fault in qualified_name_faults(key))
-        yield from (invalid(labels, value, fault) for fault in _label_value_faults(value))
+        yield from (invalid(labels, value, fault) for fault in label_value_faults(value))
     for index, condition in enumerate(selector.match_expressions):
         yield from _condition_faults(condition, f"{field}.matchExpressions[{index}]")
 
@@ -176,19 +180,8 @@ def _condition_faults(condition: LabelSelectorRequirement, field: str) -> Iterat
     for fault in qualified_name_faults(condition.key):
         yield invalid(f"{field}.key", condition.key, fault)
     for index, value in enumerate(condition.values):
-        for fault in _label_value_faults(value):
+        for fault in label_value_faults(value):
             yield invalid(f"{field}.values[{index}]", value, fault)
-
-
-def _label_value_faults(value: str) -> Iterator[str]:
-    if len(value) > _LABEL_VALUE_LIMIT:
-        yield f"must be no more than {_LABEL_VALUE_LIMIT} characters"
-    if _LABEL_VALUE.fullmatch(value) is None:
-        yield (
-            "a valid label must be an empty string or consist of alphanumeric characters, '-', "
-            "'_' or '.', and must start and end with an alphanumeric character (e.g. 'MyValue',  "
-            f"or 'my_value',  or '12345', regex used for validation is '{_LABEL_VALUE_RULE}')"
-        )
 
 
 def _invalid_value(field: str, value: list[str] | RoleRef, detail: str) -> FieldError:

@@ -1,10 +1,10 @@
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from tests.unit.apimachinery.memory_store import MemoryStore
 from tests.unit.auth.rbac.documents import binding, cluster_role, remove, rule, store_all
 from tidegate.apimachinery.authorizer import Attributes, User
-from tidegate.apimachinery.store import Listing
+from tidegate.apimachinery.store import Change, Listing
 from tidegate.auth.rbac.authorizer import RbacAuthorizer
 
 ANN = User("ann", ("staff",))
@@ -134,6 +134,72 @@ def test_changes_while_loading_are_not_lost() -> None:
         authorizer = await started(store, Clock())
         assert not await authorizer.authorize(ANN, GET_PODS)
         assert await authorizer.authorize(ANN, Attributes("get", "pods", "bank", "", ""))
+
+    asyncio.run(run())
+
+
+class ForgetfulStore(MemoryStore):
+    """A store that tells its followers nothing until `miss` tells them that they missed it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.resets: list[Callable[[], None]] = []
+        self.misses_while_listing = 0
+
+    def follow(
+        self,
+        resources: Sequence[str],
+        apply: Callable[[Change], None],
+        reset: Callable[[], None] | None = None,
+    ) -> None:
+        assert reset is not None
+        self.resets.append(reset)
+
+    def miss(self) -> None:
+        for each in self.resets:
+            each()
+
+    async def list(
+        self,
+        resource: str,
+        namespace: str | None = None,
+        *,
+        after: tuple[str, str] | None = None,
+        limit: int = 0,
+        at: int | None = None,
+    ) -> Listing:
+        listing = await super().list(resource, namespace, after=after, limit=limit, at=at)
+        if self.misses_while_listing:
+            self.misses_while_listing -= 1
+            await remove(self, BOUND)
+            self.miss()
+        return listing
+
+
+def test_when_changes_were_missed_all_is_read_again_before_anything_is_answered() -> None:
+    async def run() -> None:
+        store = ForgetfulStore()
+        await store_all(store, READER, BOUND)
+        authorizer = await started(store, Clock())
+        assert await authorizer.authorize(ANN, GET_PODS)
+        await remove(store, BOUND)
+        store.miss()
+        assert not await authorizer.authorize(ANN, GET_PODS)
+        await store_all(store, BOUND)
+        store.miss()
+        assert await authorizer.authorize(ANN, GET_PODS)
+
+    asyncio.run(run())
+
+
+def test_changes_missed_while_all_is_read_again_are_not_lost() -> None:
+    async def run() -> None:
+        store = ForgetfulStore()
+        await store_all(store, READER, BOUND)
+        authorizer = await started(store, Clock())
+        store.misses_while_listing = 4
+        store.miss()
+        assert not await authorizer.authorize(ANN, GET_PODS)
 
     asyncio.run(run())
 
