@@ -14,7 +14,7 @@ from typing import Any, Generic, NamedTuple, TypeVar
 
 import msgspec
 
-from tidegate.apimachinery import yaml_text
+from tidegate.apimachinery import kubernetes_protobuf, yaml_text
 from tidegate.apimachinery.errors import ApiError, BadRequest, UnsupportedMediaType
 from tidegate.apimachinery.fields import Scan, Unreadable, go_error
 from tidegate.apimachinery.meta import Object
@@ -40,7 +40,7 @@ def media_type(content_type: str) -> str:
 
 
 def parse(body: bytes, content_type: str) -> Any:
-    """The values in a body of JSON or YAML; other types are refused.
+    """The values in a body of a type in `READERS`; others are refused.
 
     `BadRequest` when it is not what its type says; nulls are kept, since patches mean something by
     them.
@@ -86,7 +86,11 @@ def parse_json(body: bytes) -> Any:
     return _without_surrogates(values) if "\\u" in text else values
 
 
-READERS: Mapping[str, Callable[[bytes], Any]] = {JSON: parse_json, YAML: parse_yaml}
+READERS: Mapping[str, Callable[[bytes], Any]] = {
+    JSON: parse_json,
+    YAML: parse_yaml,
+    kubernetes_protobuf.CONTENT_TYPE: kubernetes_protobuf.values,
+}
 """How to read a body, by its media type."""
 
 

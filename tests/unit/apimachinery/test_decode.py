@@ -317,7 +317,7 @@ def test_a_key_twice_in_yaml_is_a_duplicate() -> None:
 
 def test_other_types_of_content_are_refused() -> None:
     with pytest.raises(UnsupportedMediaType):
-        parse(b"{}", "application/vnd.kubernetes.protobuf")
+        parse(b"{}", "application/cbor")
 
 
 def test_a_field_without_a_known_form_is_copied() -> None:

@@ -41,12 +41,24 @@ def test_field_validation_decides_about_unknown_and_repeated_fields(api: Api) ->
 
 @pytest.mark.parametrize(
     "content_type",
-    ["application/vnd.kubernetes.protobuf", "application/cbor", "text/plain", "image/png"],
+    ["application/cbor", "text/plain", "image/png"],
 )
 def test_other_types_of_body_are_415(api: Api, content_type: str) -> None:
     answer = api("POST", SECRETS, content=b"x", headers={"content-type": content_type})
     assert answer.status_code == 415
     assert answer.json()["reason"] == "UnsupportedMediaType"
+
+
+def test_what_go_programs_send_as_protobuf_is_read(api: Api) -> None:
+    content = {"content-type": "application/vnd.kubernetes.protobuf"}
+    metadata = b"\x0a\x01s"  # ObjectMeta: 1 name
+    secret = b"\x0a\x03" + metadata + b"\x1a\x01x"  # Secret: 1 metadata, 3 type
+    meta = b"\x0a\x0c" + b"\x0a\x02v1" + b"\x12\x06Secret"  # Unknown: 1 TypeMeta
+    body = b"k8s\0" + meta + b"\x12" + bytes([len(secret)]) + secret
+    answer = api("POST", SECRETS, content=body, headers=content)
+    assert answer.status_code == 201, answer.text
+    assert (answer.json()["metadata"]["name"], answer.json()["type"]) == ("s", "x")
+    assert api("POST", SECRETS, content=b"k8s\0\xff", headers=content).status_code == 400
 
 
 def test_a_body_over_3_mib_is_413(api: Api) -> None:
