@@ -10,7 +10,6 @@ of its revision; a feed that cannot do that says so, to all, and goes on from th
 import asyncio
 import logging
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 
 from tidegate.apimachinery.errors import Expired
 from tidegate.apimachinery.store import Change
@@ -23,6 +22,7 @@ from tidegate.metastore.subscription import PAGE, RingSubscription
 log = logging.getLogger(__name__)
 
 RETRY_SECONDS = 1.0
+CANCEL_SECONDS = 0.1
 
 Apply = Callable[[Change], None]
 Reset = Callable[[], None]
@@ -52,10 +52,9 @@ class Feed:
     async def close(self) -> None:
         """Tell no more; subscriptions end."""
         self._ring.end("the server is stopping")
-        if self._tail is not None:
-            self._tail.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._tail
+        while self._tail is not None and not self._tail.done():
+            self._tail.cancel()  # psycopg swallows one that comes as a query ends: ask again
+            await asyncio.wait((self._tail,), timeout=CANCEL_SECONDS)
 
     def follow(self, resources: Sequence[str], apply: Apply, reset: Reset | None = None) -> None:
         """See `ObjectStore.follow`; what is listed after this call is followed without a gap."""
