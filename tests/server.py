@@ -72,6 +72,10 @@ class Server:
     process: subprocess.Popen[bytes] | None = None
 
     @property
+    def program(self) -> str:
+        return tidegate()
+
+    @property
     def address(self) -> str:
         return f"127.0.0.1:{self.port}"
 

@@ -42,7 +42,15 @@ class Settings:
     database: str = _setting(
         "", "postgresql://… for the metadata; empty for SQLite in DATA", secret=True
     )
-    anonymous_pull: bool = _setting(False, "whether anyone may pull without logging in")
+    anonymous_pull: bool = _setting(
+        False, "whether anyone may pull from any project without logging in"
+    )
+    provision_projects: bool = _setting(
+        True, "whether a push into a missing project makes it, for who may request projects"
+    )
+    registry_hosts: tuple[str, ...] = _setting(
+        (), "HOST[:PORT] that pull secrets are for; empty for the addresses served"
+    )
     sparse_manifests: bool = _setting(
         False, "whether an image may be pushed before its blobs, as some mirrors do"
     )
@@ -50,6 +58,9 @@ class Settings:
         "", "password of the first administrator; empty to generate one", secret=True
     )
     token_lifetime: int = _setting(300, "seconds that a registry token is good for")
+    key_lifetime: float = _setting(
+        2592000.0, "seconds after which another key signs tokens; the old one still verifies"
+    )
     upload_expiry: float = _setting(
         86400.0, "seconds after which an upload without progress is dropped"
     )
@@ -67,6 +78,14 @@ class Settings:
     def database_url(self) -> str:
         """The metadata database, SQLite in the data directory unless another is named."""
         return self.database or f"sqlite:///{self.data.absolute() / 'metadata.db'}"
+
+    @property
+    def pull_secret_hosts(self) -> tuple[str, ...]:
+        """HOST[:PORT] by which pods and clients know the registry."""
+        if self.registry_hosts:
+            return self.registry_hosts
+        public = urlsplit(self.public_url).netloc
+        return tuple(dict.fromkeys(filter(None, (public, self.listen, self.tls_listen))))
 
     @property
     def worker_count(self) -> int:
@@ -221,8 +240,8 @@ def _validate(settings: Settings) -> None:
 
 
 def _validate_numbers(settings: Settings) -> None:
-    for name in ("token_lifetime", "upload_expiry", "purge_interval", "drain_timeout",
-                 "headers_timeout", "idle_timeout", "stall_timeout"):  # fmt: skip
+    for name in ("token_lifetime", "key_lifetime", "upload_expiry", "purge_interval",
+                 "drain_timeout", "headers_timeout", "idle_timeout", "stall_timeout"):  # fmt: skip
         if getattr(settings, name) <= 0:
             raise SettingInvalid(f"{name}: more than 0 seconds")
     if not 0 <= settings.workers <= 256 or settings.max_connections < 0:

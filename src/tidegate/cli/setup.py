@@ -1,20 +1,29 @@
-"""What a data directory needs before anything is served from it, and changes to its users."""
+"""What a data directory needs before anything is served from it."""
 
 import time
 from urllib.parse import urlsplit
 
+from tidegate.apimachinery.store import DocumentTransaction
 from tidegate.auth import administrator
-from tidegate.auth.keys import ensure_signing_key
+from tidegate.auth.keys import KeyRing, ensure_signing_key
 from tidegate.auth.passwords import PasswordHashes
+from tidegate.auth.projects.provision import ensure_system_namespaces
+from tidegate.auth.rbac.anonymous import let_anybody_pull
+from tidegate.auth.rbac.reconciliation import reconcile
+from tidegate.auth.serviceaccounts.tokens import ServiceAccountTokens, Signer
 from tidegate.cli.refusal import Refused
 from tidegate.config import Settings
+from tidegate.controllers.adoption import Older, adopt_users, older_users
+from tidegate.metastore import keys
+from tidegate.metastore.database import Database
+from tidegate.metastore.documents import Documents
 from tidegate.metastore.errors import MetastoreError
 from tidegate.metastore.migrate import migrate
 from tidegate.metastore.open import open_database
 
 
 async def prepare(settings: Settings) -> str | None:
-    """Bring the schema up to date, and make the first administrator and the first signing key.
+    """Bring schema, signing key, default roles and namespaces up to date, and make `admin`.
 
     Returns her password when it was generated, which is the only time that it is known. `Refused`
     names the database that cannot be used.
@@ -27,6 +36,7 @@ async def prepare(settings: Settings) -> str | None:
     hashes = PasswordHashes()
     try:
         await ensure_signing_key(database, time.time())
+        await _bootstrap(database, settings)
         return await administrator.first_administrator(
             database, hashes, settings.admin_password, time.time()
         )
@@ -35,15 +45,21 @@ async def prepare(settings: Settings) -> str | None:
         await database.close()
 
 
-async def change_password(settings: Settings, name: str, password: str) -> bool:
-    """Give a user a new password; False without such a user, `PasswordRefused`."""
-    database = await open_database(settings.database_url)
-    hashes = PasswordHashes()
-    try:
-        return await administrator.change_password(database, hashes, name, password, time.time())
-    finally:
-        hashes.close()
-        await database.close()
+async def _bootstrap(database: Database, settings: Settings) -> None:
+    """Roles, bindings and namespaces that are always there; doing it again changes nothing."""
+    store = Documents(database)
+    ring = KeyRing(lambda: keys.signing(database))
+    tokens = ServiceAccountTokens(ring, store, hosts=settings.pull_secret_hosts)
+    signer = await tokens.signer(time.time())
+    older = await older_users(database)
+    await store.write(lambda tx: _furnish(tx, settings, signer, older))
+
+
+def _furnish(tx: DocumentTransaction, settings: Settings, signer: Signer, older: Older) -> None:
+    ensure_system_namespaces(tx, signer)
+    reconcile(tx, signer.now)
+    let_anybody_pull(tx, signer.now, allowed=settings.anonymous_pull)
+    adopt_users(tx, older, signer.now)
 
 
 def _shown(url: str) -> str:

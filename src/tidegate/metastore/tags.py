@@ -7,6 +7,7 @@ log says that it went, and its manifest stays readable by digest.
 from collections.abc import Sequence
 
 from tidegate.metastore.database import Database, Transaction
+from tidegate.oci.digest import Digest
 from tidegate.oci.name import RepositoryName, Tag
 
 
@@ -19,6 +20,24 @@ async def page(db: Database, repository: RepositoryName, after: str, limit: int)
         (repository, after, limit),
     )
     return [Tag(name) for (name,) in rows]
+
+
+_NAMING = (
+    "SELECT t.name FROM repositories r"
+    " JOIN manifests m ON m.repository_id = r.id AND m.digest = ?"
+    " JOIN tags t ON t.manifest_id = m.id"
+    " WHERE r.name = ? AND m.deleted_at IS NULL ORDER BY t.name"
+)
+
+
+async def naming(db: Database, repository: RepositoryName, digest: Digest) -> list[Tag]:
+    """The tags that name a manifest of the repository."""
+    return [Tag(name) for (name,) in await db.scan(_NAMING, (digest, repository))]
+
+
+def naming_now(tx: Transaction, repository: RepositoryName, digest: Digest) -> list[Tag]:
+    """As `naming`, within a unit that will delete what they name."""
+    return [Tag(name) for (name,) in tx.fetch(_NAMING, (digest, repository))]
 
 
 def point(

@@ -5,10 +5,9 @@ token of too narrow a scope  401 insufficient_scope: clients fetch a wider one
 the identity lacks the right 403 DENIED, the same whether the name exists or not
 """
 
-from ipaddress import IPv4Network, IPv6Network
-from typing import NamedTuple
+from collections.abc import Sequence
 
-from tidegate.apimachinery.authorizer import Authorizer
+from tidegate.apimachinery.authorizer import Attributes, Authorizer
 from tidegate.auth.access import Decision, decide
 from tidegate.auth.authenticator import Authenticator
 from tidegate.auth.challenge import (
@@ -19,9 +18,10 @@ from tidegate.auth.challenge import (
 )
 from tidegate.auth.errors import InvalidCredentials, Throttled, TokenInvalid
 from tidegate.auth.identity import Identity
-from tidegate.auth.origin import client_address, public_origin
+from tidegate.auth.origin import Origins
 from tidegate.auth.scope import CATALOG, Grant, repository_grant, rights
-from tidegate.oci.name import RepositoryName
+from tidegate.oci.digest import Digest
+from tidegate.oci.name import RepositoryName, Tag
 from tidegate.registry.errors import Denied, TooManyRequests, Unauthorized
 from tidegate.registry.request import Request
 from tidegate.registry.routes import Endpoint
@@ -34,27 +34,29 @@ TOKEN_PATH = "/openshift/token"  # noqa: S105  a path
 _READS = frozenset({"GET", "HEAD"})
 
 
-class Origins(NamedTuple):
-    """What is believed about where requests come from and how their senders reach us."""
+def realm_of(origins: Origins, request: Request) -> str:
+    """The URL of the token endpoint as this client reaches it."""
+    return origins.origin(request.scope) + TOKEN_PATH
 
-    public_url: str
-    trusted_proxies: tuple[IPv4Network | IPv6Network, ...]
 
-    def client(self, request: Request) -> str:
-        """The address that the request came from."""
-        return client_address(request.scope["headers"], _peer(request), self.trusted_proxies)
+DELETE_IMAGES = Attributes("delete", "images")
+"""The cluster-wide right that suffices for every delete (`system:image-pruner` has it)."""
 
-    def realm(self, request: Request) -> str:
-        """The URL of the token endpoint as this client reaches it."""
-        tls = request.scope.get("scheme") == "https"
-        origin = public_origin(
-            request.scope["headers"],
-            _peer(request),
-            self.public_url,
-            self.trusted_proxies,
-            tls=tls,
-        )
-        return origin + TOKEN_PATH
+LIST_EVERYWHERE = Attributes("list", "imagestreams")
+
+
+def delete_names(
+    repository: RepositoryName, reference: Tag | Digest, tags: Sequence[Tag]
+) -> tuple[str, ...]:
+    """Names of the imagestreamtags that deleting `reference` takes away.
+
+    A manifest goes with all its `tags`; one without any is asked about under `stream@digest`, the
+    name that OpenShift gives to an image of a stream, which no rule for a single tag matches.
+    """
+    if isinstance(reference, Tag):
+        return (f"{repository.stream}:{reference}",)
+    names = tuple(f"{repository.stream}:{tag}" for tag in tags)
+    return names or (f"{repository.stream}@{reference}",)
 
 
 def needed_action(endpoint: Endpoint, method: str) -> str:
@@ -78,12 +80,12 @@ class Access:
 
     def client(self, request: Request) -> str:
         """The address that the request came from."""
-        return self._origins.client(request)
+        return self._origins.client(request.scope)
 
     async def identify(self, request: Request) -> Identity:
         """Who asks; `Unauthorized` for credentials that prove nothing."""
         authorization = request.header(b"authorization")
-        client = self._origins.client(request)
+        client = self._origins.client(request.scope)
         try:
             return await self._authenticator.authenticate(authorization, client)
         except Throttled as error:
@@ -92,7 +94,7 @@ class Access:
         except TokenInvalid as error:
             raise self._unauthorized(request, (), INVALID_TOKEN, str(error)) from error
         except InvalidCredentials as error:
-            challenge = basic_challenge(self._origins.realm(request))
+            challenge = basic_challenge(realm_of(self._origins, request))
             raise Unauthorized(str(error), [_challenge(challenge)]) from error
 
     async def require_login(self, request: Request, identity: Identity) -> None:
@@ -100,8 +102,9 @@ class Access:
         await self._require(request, identity, None, ())
 
     async def require_catalog(self, request: Request, identity: Identity) -> None:
-        """Listing every repository."""
-        await self._require(request, identity, CATALOG, (CATALOG,))
+        """Listing repositories: for everybody who is somebody; her rights say what she sees."""
+        anybody = (LIST_EVERYWHERE,) if identity.is_anonymous else ()
+        await self._demand(request, identity, anybody, CATALOG, (CATALOG,))
 
     async def require(
         self, request: Request, identity: Identity, repository: RepositoryName, action: str
@@ -111,6 +114,39 @@ class Access:
         # Clients that push ask for both, as a push reads what is already there.
         wanted = repository_grant(repository, "pull", "push") if action == "push" else needed
         await self._require(request, identity, needed, (wanted,))
+
+    async def require_create(
+        self, request: Request, identity: Identity, repository: RepositoryName
+    ) -> None:
+        """A push that would make the repository: its pusher may create a stream of that name."""
+        needed = repository_grant(repository, "push")
+        create = Attributes("create", "imagestreams", repository.project)
+        await self._demand(request, identity, (create,), needed, (needed,))
+
+    async def require_delete(
+        self,
+        request: Request,
+        identity: Identity,
+        repository: RepositoryName,
+        names: Sequence[str],
+    ) -> None:
+        """A delete that takes the tags `names` (or what `delete_names` says) with it.
+
+        Each has to be hers to delete; whoever may delete images may delete anything.
+        """
+        needed = repository_grant(repository, "delete")
+        for name in names:
+            tag = Attributes("delete", "imagestreamtags", repository.project, name)
+            await self._demand(request, identity, (tag, DELETE_IMAGES), needed, (needed,))
+
+    async def require_prune(self, request: Request, identity: Identity) -> None:
+        """Removing a blob from the store, whoever has it: for who may delete images."""
+        await self._demand(request, identity, (DELETE_IMAGES,), None, ())
+
+    async def may_pull(self, identity: Identity, repository: RepositoryName) -> bool:
+        """Whether the repository is shown to her; what the token is limited to does not count."""
+        (pull,) = rights(repository_grant(repository, "pull"))
+        return await self._authorizer.authorize(identity.user, pull)
 
     async def may_mount(
         self,
@@ -139,6 +175,16 @@ class Access:
         wanted: tuple[Grant, ...],
     ) -> None:
         alternatives = rights(needed) if needed is not None else ()
+        await self._demand(request, identity, alternatives, needed, wanted)
+
+    async def _demand(
+        self,
+        request: Request,
+        identity: Identity,
+        alternatives: tuple[Attributes, ...],
+        needed: Grant | None,
+        wanted: tuple[Grant, ...],
+    ) -> None:
         decision = await decide(identity, alternatives, needed, self._authorizer)
         if decision is Decision.UNAUTHENTICATED:
             raise self._unauthorized(request, wanted)
@@ -154,14 +200,9 @@ class Access:
         error: str | None = None,
         message: str = "",
     ) -> Unauthorized:
-        value = bearer_challenge(self._origins.realm(request), SERVICE, wanted, error)
+        value = bearer_challenge(realm_of(self._origins, request), SERVICE, wanted, error)
         return Unauthorized(message, [_challenge(value)])
 
 
 def _challenge(value: str) -> tuple[bytes, bytes]:
     return (b"www-authenticate", value.encode("latin-1"))
-
-
-def _peer(request: Request) -> str:
-    client = request.scope.get("client")
-    return client[0] if client else ""

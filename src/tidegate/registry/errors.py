@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from tidegate.auth.errors import HostInvalid
 from tidegate.metastore.errors import MetastoreBusy, MetastoreFull, MetastoreUnavailable
+from tidegate.metastore.projects import ProjectGone
 from tidegate.oci.digest import Digest
 from tidegate.oci.errors import (
     DigestInvalid,
@@ -88,6 +89,10 @@ class Denied(RegistryError):
     """The identity lacks the right."""
 
 
+class ManifestInUse(RegistryError):
+    """Somebody tagged the manifest while it was being deleted."""
+
+
 class TooManyRequests(RegistryError):
     """The client has to wait."""
 
@@ -136,6 +141,8 @@ ERRORS = (
     ErrorCode(Denied, 403, "DENIED", "requested access to the resource is denied"),
     ErrorCode(MethodNotAllowed, 405, "UNSUPPORTED", "the operation is unsupported"),
     ErrorCode(EndpointUnknown, 404, "UNSUPPORTED", "no endpoint of the registry has this path"),
+    ErrorCode(ManifestInUse, 409, "UNSUPPORTED", "the manifest was tagged meanwhile"),
+    ErrorCode(ProjectGone, 403, "DENIED", "requested access to the resource is denied"),
     ErrorCode(TooManyRequests, 429, "TOOMANYREQUESTS", "too many requests"),
     ErrorCode(BodyTooLarge, 413, "SIZE_INVALID", "request too large"),
     ErrorCode(BodyStalled, 408, "BLOB_UPLOAD_INVALID", "the body stopped arriving"),

@@ -8,7 +8,7 @@ import json
 import time
 from collections.abc import Sequence
 
-from tidegate.metastore import links, manifests, tags
+from tidegate.metastore import links, manifests, projects, tags
 from tidegate.metastore.database import Database, Transaction
 from tidegate.oci.digest import Digest
 from tidegate.oci.errors import DigestInvalid, DigestMismatch, ManifestInvalid
@@ -17,6 +17,7 @@ from tidegate.oci.name import Reference, RepositoryName, Tag
 from tidegate.registry.conditions import etag, none_match
 from tidegate.registry.errors import (
     ManifestBlobsUnknown,
+    ManifestInUse,
     ManifestTooLarge,
     ManifestUnknown,
     MethodNotAllowed,
@@ -73,6 +74,7 @@ class Manifests:
         now = time.time()
 
         def put(tx: Transaction) -> int:
+            projects.require(tx, repository.project)
             self._check_blobs(tx, repository, manifest)
             manifests.put(tx, repository, _record(digest, content, manifest), named, now)
             children = {child.digest for child in manifest.manifests}
@@ -82,13 +84,27 @@ class Manifests:
         absent = await self._database.write(put)
         return _pushed(repository, reference, digest, named, manifest, absent)
 
-    async def delete(self, repository: RepositoryName, reference: Reference) -> Response:
-        """DELETE: a tag alone, or a manifest with every tag that points at it."""
+    async def tags_of(self, repository: RepositoryName, reference: Reference) -> list[Tag]:
+        """The tags that a delete of `reference` would take with it."""
+        if isinstance(reference, Tag):
+            return [reference]
+        return await tags.naming(self._database, repository, reference)
+
+    async def delete(
+        self, repository: RepositoryName, reference: Reference, foreseen: Sequence[Tag]
+    ) -> Response:
+        """DELETE: a tag alone, or a manifest with every tag that points at it.
+
+        `foreseen` are the tags that the client was found to be allowed to delete: one that came to
+        name the manifest since is not taken along.
+        """
         now = time.time()
         if isinstance(reference, Digest):
             digest = reference
 
             def delete(tx: Transaction) -> None:
+                if not set(tags.naming_now(tx, repository, digest)) <= set(foreseen):
+                    raise ManifestInUse(f"{repository} got another tag for {digest}: try again")
                 _delete_manifest(tx, repository, digest, now)
         else:
             tag = reference

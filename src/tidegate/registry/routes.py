@@ -10,7 +10,7 @@ from urllib.parse import unquote
 
 
 class Endpoint(Enum):
-    """The endpoints of the distribution specification, and the listing of repositories."""
+    """The distribution specification's endpoints, the listing of repositories, pruning."""
 
     ROOT = "root"
     CATALOG = "catalog"
@@ -20,6 +20,7 @@ class Endpoint(Enum):
     MANIFEST = "manifest"
     TAGS = "tags"
     REFERRERS = "referrers"
+    ADMIN_BLOB = "admin blob"
     NOWHERE = "nowhere"
 
 
@@ -31,6 +32,9 @@ class Route(NamedTuple):
     reference: str = ""
 
 
+ADMIN_BLOBS = "/admin/blobs/"
+"""Where OpenShift's pruner asks for the bytes of a blob to be removed."""
+
 NOWHERE = Route(Endpoint.NOWHERE)
 
 _BY_WORD = {
@@ -41,11 +45,13 @@ _BY_WORD = {
 
 
 def match(path: str) -> Route:
-    """The route of a path under `/v2/`; NOWHERE where there is no such endpoint."""
+    """The route of a path under `/v2/` or `/admin/blobs/`; NOWHERE if it is no endpoint's."""
     if path in ("/v2/", "/v2"):
         return Route(Endpoint.ROOT)
     if path == "/v2/_catalog":
         return Route(Endpoint.CATALOG)
+    if path.startswith(ADMIN_BLOBS):
+        return _route(Endpoint.ADMIN_BLOB, "", path[len(ADMIN_BLOBS) :])
     name, _, reference = path[len("/v2/") :].rpartition("/")
     name, _, word = name.rpartition("/")
     if word == "uploads" and name.endswith("/blobs"):

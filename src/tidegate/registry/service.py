@@ -10,7 +10,8 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
 from tidegate.auth.identity import NOBODY, Identity
-from tidegate.metastore import links
+from tidegate.auth.provisioning import Provisioning
+from tidegate.metastore import links, repositories
 from tidegate.metastore.database import Database
 from tidegate.observability.audit import Audit, AuditEvent
 from tidegate.observability.request_id import REQUEST_ID
@@ -18,12 +19,18 @@ from tidegate.observability.timestamp import rfc3339
 from tidegate.oci.digest import Digest
 from tidegate.oci.errors import NameInvalid
 from tidegate.oci.name import Reference, RepositoryName, parse_reference
-from tidegate.registry.access import Access, needed_action
+from tidegate.registry.access import Access, delete_names, needed_action
 from tidegate.registry.blobs import Blobs
-from tidegate.registry.errors import EndpointUnknown, MethodNotAllowed, answer, error_response
+from tidegate.registry.errors import (
+    Denied,
+    EndpointUnknown,
+    MethodNotAllowed,
+    answer,
+    error_response,
+)
 from tidegate.registry.manifests import Manifests
 from tidegate.registry.referrers import Referrers
-from tidegate.registry.repositories import Repositories
+from tidegate.registry.repositories import Repositories, Shown
 from tidegate.registry.request import Receive, Request, Scope, Send
 from tidegate.registry.response import Response, json_response, write
 from tidegate.registry.routes import Endpoint, Route, match
@@ -33,6 +40,9 @@ from tidegate.storage.blobs import BlobStore
 from tidegate.wire.errors import ClientGone
 
 _LOG = logging.getLogger(__name__)
+
+_MAKING = frozenset({Endpoint.UPLOADS, Endpoint.MANIFEST})
+"""Where a push begins, and where one that needed no upload ends: there it may make its stream."""
 
 _HOLDERS = 20
 """Repositories looked at for a mount that names no source."""
@@ -74,6 +84,7 @@ class Registry:
         store: BlobStore,
         access: Access,
         audit: Audit,
+        projects: Provisioning,
         *,
         sparse: bool = False,
     ) -> None:
@@ -81,9 +92,11 @@ class Registry:
         self._database = database
         self._access = access
         self._audit = audit
+        self._projects = projects
+        self._manifests = Manifests(database, sparse=sparse)
         self._handlers = self._table(
             Blobs(database, store),
-            Manifests(database, sparse=sparse),
+            self._manifests,
             Tags(database),
             Referrers(database),
             Repositories(database),
@@ -95,13 +108,14 @@ class Registry:
         manifests: Manifests,
         tags: Tags,
         referrers: Referrers,
-        repositories: Repositories,
+        catalog: Repositories,
     ) -> dict[Endpoint, dict[str, Handler]]:
         """Every endpoint with its methods; what is not here is 405."""
         uploads = self.uploads
         return {
             Endpoint.ROOT: _read(_ping),
-            Endpoint.CATALOG: _read(lambda x: repositories.page(x.request)),
+            Endpoint.CATALOG: _read(lambda x: catalog.page(x.request, self._shown_to(x))),
+            Endpoint.ADMIN_BLOB: {"DELETE": lambda x: blobs.prune(x.digest)},
             Endpoint.BLOB: {
                 **_read(lambda x: blobs.pull(x.request, x.repository, x.digest)),
                 "DELETE": lambda x: blobs.delete(x.repository, x.digest),
@@ -116,7 +130,7 @@ class Registry:
             Endpoint.MANIFEST: {
                 **_read(lambda x: manifests.pull(x.request, x.repository, x.reference)),
                 "PUT": lambda x: manifests.push(x.request, x.repository, x.reference),
-                "DELETE": lambda x: manifests.delete(x.repository, x.reference),
+                "DELETE": self._delete_manifest,
             },
             Endpoint.TAGS: _read(lambda x: tags.page(x.request, x.repository)),
             Endpoint.REFERRERS: _read(lambda x: referrers.page(x.request, x.repository, x.digest)),
@@ -164,17 +178,53 @@ class Registry:
         elif route.endpoint is Endpoint.CATALOG:
             exchange.action = "list"
             await self._access.require_catalog(request, exchange.identity)
+        elif route.endpoint is Endpoint.ADMIN_BLOB:
+            exchange.action = "prune"
+            await self._access.require_prune(request, exchange.identity)
         else:
             exchange.repository = RepositoryName.parse(route.repository)
             exchange.action = needed_action(route.endpoint, request.method)
-            await self._access.require(
-                request, exchange.identity, exchange.repository, exchange.action
-            )
+            await self._require(exchange)
         handler = methods.get(request.method)
         if handler is None:
             allow = ", ".join(methods).encode()
             raise MethodNotAllowed(f"{request.method} is not for this", [(b"allow", allow)])
         return await handler(exchange)
+
+    async def _require(self, exchange: Exchange) -> None:
+        """The rights of a request on one repository; a first push makes what it may make."""
+        request, identity, repository = exchange.request, exchange.identity, exchange.repository
+        if exchange.action == "delete":
+            if exchange.route.endpoint is not Endpoint.MANIFEST:
+                await self._access.require_delete(
+                    request, identity, repository, (repository.stream,)
+                )
+            return  # which tags go with a manifest is looked up first, see _delete_manifest
+        await self._access.require(request, identity, repository, exchange.action)
+        if exchange.action == "push" and exchange.route.endpoint in _MAKING:
+            await self._make(exchange)
+
+    async def _make(self, exchange: Exchange) -> None:
+        """Let a push go on only where its project and stream are, or may be made by its user."""
+        repository = exchange.repository
+        if not await self._projects.ensure(exchange.identity.user, repository.project):
+            raise Denied
+        if not await repositories.exists(self._database, repository):
+            await self._access.require_create(exchange.request, exchange.identity, repository)
+
+    async def _delete_manifest(self, exchange: Exchange) -> Response:
+        repository, reference = exchange.repository, exchange.reference
+        foreseen = await self._manifests.tags_of(repository, reference)
+        await self._access.require_delete(
+            exchange.request,
+            exchange.identity,
+            repository,
+            delete_names(repository, reference, foreseen),
+        )
+        return await self._manifests.delete(repository, reference, foreseen)
+
+    def _shown_to(self, exchange: Exchange) -> Shown:
+        return lambda repository: self._access.may_pull(exchange.identity, repository)
 
     async def _start_upload(self, exchange: Exchange) -> Response:
         """POST to the uploads: a mount where one is asked for and may be, else a session."""

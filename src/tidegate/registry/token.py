@@ -10,6 +10,7 @@ from tidegate.auth.errors import (
     InvalidTokenRequest,
     Throttled,
 )
+from tidegate.auth.origin import Origins
 from tidegate.auth.token_endpoint import (
     REQUEST_LIMIT,
     TokenEndpoint,
@@ -20,7 +21,7 @@ from tidegate.auth.token_endpoint import (
 from tidegate.observability.audit import Audit, AuditEvent
 from tidegate.observability.request_id import REQUEST_ID
 from tidegate.observability.timestamp import rfc3339
-from tidegate.registry.access import Origins
+from tidegate.registry.access import realm_of
 from tidegate.registry.errors import error_response
 from tidegate.registry.request import Receive, Request, Scope, Send
 from tidegate.registry.response import Response, json_response, write
@@ -41,10 +42,10 @@ class TokenService:
         """Answer one request for a token."""
         started = time.time()
         request = Request(scope, receive)
-        client = self._origins.client(request)
+        client = self._origins.client(request.scope)
         user = detail = ""
         try:
-            realm = self._origins.realm(request)
+            realm = realm_of(self._origins, request)
             issued = await self._endpoint.issue(await _read(request), client)
             user = issued.user.name
             response = json_response(200, issued.answer, [_NO_STORE])

@@ -13,7 +13,7 @@ import asyncio
 import time
 import uuid
 
-from tidegate.metastore import links, uploads
+from tidegate.metastore import links, projects, uploads
 from tidegate.metastore.database import Database, Transaction
 from tidegate.metastore.uploads import Upload
 from tidegate.oci.digest import ALGORITHMS, Digest
@@ -233,6 +233,7 @@ class Uploads:
         now = time.time()
 
         def link(tx: Transaction) -> None:
+            projects.require(tx, repository.project)
             links.link(tx, repository, digest, size, now)
             if upload_id is not None:
                 uploads.finish(tx, upload_id)

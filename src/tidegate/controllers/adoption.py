@@ -1,0 +1,125 @@
+"""Taking over data of the version before projects, users and roles: once, resumably, while serving.
+
+    administrators   before anything is served: a row that said `admin` becomes a binding
+    projects         beside pulls: each that holds something becomes a Namespace, some at a time
+
+How far it has come is kept in the ConfigMap `kube-system/tidegate-adoption`, where people see it;
+what is done is never done again, so that what an administrator took away since stays away.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+from typing import NamedTuple
+
+from tidegate.apimachinery.meta import ObjectMeta
+from tidegate.apimachinery.store import DocumentTransaction, Key, ObjectStore
+from tidegate.auth.projects.provision import provision
+from tidegate.auth.rbac.reconciliation import grant_cluster_admin
+from tidegate.auth.serviceaccounts.tokens import Signer
+from tidegate.auth.stored import put, put_new, read
+from tidegate.auth.users.local import ensure_objects
+from tidegate.kinds.config_map import CONFIG_MAPS, ConfigMap
+from tidegate.metastore import projects, users
+from tidegate.metastore.database import Database
+
+_LOG = logging.getLogger(__name__)
+
+MARK = Key(CONFIG_MAPS.key, "kube-system", "tidegate-adoption")
+
+DONE = "done"
+ADMINISTRATORS, PROJECTS, POSITION = "administrators", "projects", "position"
+
+BATCH = 20
+"""Projects in one transaction: some 200 rows."""
+
+RETRY_SECONDS = 5.0
+
+
+class Older(NamedTuple):
+    """What the database holds of the version before: users, and those who were administrators."""
+
+    names: Sequence[str]
+    administrators: Sequence[str]
+
+
+async def older_users(database: Database) -> Older:
+    """The local users whose objects may be missing."""
+    names: list[str] = []
+    administrators: list[str] = []
+    while page := await users.names(database, names[-1] if names else "", 1000):
+        names += page
+    for name in names:
+        user = await users.find(database, name)
+        if user is not None and user.admin:
+            administrators.append(name)
+    return Older(names, administrators)
+
+
+def adopt_users(tx: DocumentTransaction, older: Older, now: float) -> None:
+    """Give each user her objects and each administrator her binding; not a second time."""
+    if _progress(tx).get(ADMINISTRATORS) == DONE:
+        return
+    for name in older.names:
+        ensure_objects(tx, name, now)
+    for name in older.administrators:
+        grant_cluster_admin(tx, name, now)
+    _note(tx, now, {ADMINISTRATORS: DONE})
+
+
+async def adopt_projects(
+    database: Database, store: ObjectStore, signer: Callable[[], Awaitable[Signer]]
+) -> None:
+    """Make a Namespace for each project that has repositories; returns when all have one.
+
+    Each worker runs it: whoever comes first makes the next ones, and nobody makes one twice.
+    """
+    while True:
+        try:
+            more = True
+            while more:
+                more = await _adopt_some(database, store, await signer())
+        except Exception:  # noqa: BLE001  the top of a loop: logged, and tried again
+            _LOG.exception("adopting older data failed, will try again")
+        else:
+            return
+        await asyncio.sleep(RETRY_SECONDS)
+
+
+async def _adopt_some(database: Database, store: ObjectStore, signer: Signer) -> bool:
+    """Adopt the next few projects; False when none is left."""
+    document = await store.get(MARK)
+    data = read(CONFIG_MAPS, document).data if document is not None else {}
+    if data.get(PROJECTS) == DONE:
+        return False
+    position = data.get(POSITION, "")
+    found = await projects.with_content(database, position, BATCH)
+
+    def unit(tx: DocumentTransaction) -> None:
+        if _progress(tx).get(POSITION, "") != position:
+            return  # another process was quicker
+        for name in found:
+            provision(tx, name, None, signer)
+        told = {POSITION: found[-1]} if found else {PROJECTS: DONE}
+        _note(tx, signer.now, told)
+
+    await store.write(unit)
+    if found:
+        _LOG.info("adopted %d projects, up to %s", len(found), found[-1])
+    return True
+
+
+def _progress(tx: DocumentTransaction) -> dict[str, str]:
+    document = tx.get(MARK)
+    return read(CONFIG_MAPS, document).data if document is not None else {}
+
+
+def _note(tx: DocumentTransaction, now: float, told: dict[str, str]) -> None:
+    document = tx.get(MARK)
+    if document is None:
+        metadata = ObjectMeta(namespace=MARK.namespace, name=MARK.name)
+        put_new(tx, CONFIG_MAPS, ConfigMap(metadata=metadata, data=told), now)
+        return
+    mark = read(CONFIG_MAPS, document)
+    mark.data = {**mark.data, **told}
+    put(tx, CONFIG_MAPS, mark)

@@ -1,0 +1,97 @@
+"""What a project holds in the registry: its repositories, and their end with the project.
+
+When a project goes, everything that its repositories could read goes with it, rows and tombstones
+alike: its name may be given to somebody else, and a tombstone is what a later push revives.
+Bytes are left to garbage collection, which finds that no row names them.
+"""
+
+import msgspec
+
+from tidegate.metastore.database import Database, Transaction
+
+
+class ProjectGone(Exception):
+    """The project of a push is not there, or is being deleted."""
+
+
+class _Metadata(msgspec.Struct, rename="camel"):
+    deletion_timestamp: str = ""
+
+
+class _Namespace(msgspec.Struct):
+    metadata: _Metadata
+
+
+_DECODE = msgspec.json.Decoder(_Namespace).decode
+
+_LIVE = """(
+  EXISTS (SELECT 1 FROM manifests m WHERE m.repository_id = r.id AND m.deleted_at IS NULL)
+  OR EXISTS (SELECT 1 FROM links l WHERE l.repository_id = r.id AND l.deleted_at IS NULL)
+)"""
+
+_END = "0"
+"""The character after `/`: `PROJECT/` to `PROJECT0` is the range of a project's repositories."""
+
+
+def require(tx: Transaction, project: str) -> None:
+    """Raise `ProjectGone` unless there is such a project and it is to stay.
+
+    Asked in the unit that adds to a repository: what a project's end removes cannot come back.
+    """
+    rows = tx.fetch(
+        "SELECT body FROM documents WHERE resource = 'namespaces' AND namespace = '' AND name = ?",
+        (project,),
+    )
+    if not rows or _DECODE(bytes(rows[0][0])).metadata.deletion_timestamp:
+        raise ProjectGone(f"there is no project {project}")
+
+
+async def with_content(db: Database, after: str, limit: int) -> list[str]:
+    """Projects after `after` that have a repository which holds something, in ASCII order."""
+    found: list[str] = []
+    position = f"{after}{_END}" if after else ""
+    while len(found) < limit:
+        rows = await db.scan(
+            f"SELECT min(r.name) FROM repositories r WHERE r.name > ? AND {_LIVE}",  # noqa: S608
+            (position,),
+        )
+        if rows[0][0] is None:
+            break
+        project = str(rows[0][0]).partition("/")[0]
+        found.append(project)
+        position = f"{project}{_END}"
+    return found
+
+
+def purge(tx: Transaction, project: str, limit: int) -> bool:
+    """Remove up to `limit` rows of what the project's repositories hold; False when none is left.
+
+    Tags go first, so that nothing of an image is readable by name while the rest goes.
+    """
+    rows = tx.fetch(
+        "SELECT id, name FROM repositories WHERE name > ? AND name < ? ORDER BY name LIMIT 1",
+        (f"{project}/", f"{project}{_END}"),
+    )
+    if not rows:
+        _purge_uploads(tx, project)
+        return False
+    ((repository_id, name),) = rows
+    for table, key in (("tags", "name"), ("manifests", "id"), ("links", "blob_id")):
+        gone = tx.execute(
+            f"DELETE FROM {table} WHERE repository_id = ? AND {key} IN"  # noqa: S608  our own names
+            f" (SELECT {key} FROM {table} WHERE repository_id = ? LIMIT ?)",
+            (repository_id, repository_id, limit),
+        )
+        if gone:
+            return True
+    tx.execute("DELETE FROM repositories WHERE id = ?", (repository_id,))
+    tx.record("repositories", name, "delete")
+    return True
+
+
+def _purge_uploads(tx: Transaction, project: str) -> None:
+    """End the upload sessions: their bytes are dropped as those of any session without a row."""
+    tx.execute(
+        "DELETE FROM uploads WHERE repository > ? AND repository < ?",
+        (f"{project}/", f"{project}{_END}"),
+    )

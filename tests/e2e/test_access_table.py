@@ -1,0 +1,431 @@
+"""Who may do what: one table, written by hand from Kubernetes' and OpenShift's default roles.
+
+Three users hold `admin`, `edit` and `view` in the project `shop`, and nothing in `other`. Every row
+is asked as each of them; a letter in its cell means that she may.
+"""
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import httpx
+import pytest
+
+from tests.images import Content, Pushable, small_image
+from tests.kube_client import (
+    CORE,
+    PROJECTS,
+    RBAC,
+    USERS,
+    KubeClient,
+    add_user,
+    kube_client,
+    project,
+    role_binding,
+)
+from tests.registry_client import RegistryClient, client_of, error_codes
+from tests.server import Server, serving
+
+VERBS = ("get", "list", "watch", "create", "update", "patch", "delete", "deletecollection")
+
+# A: admin of the project, E: may edit it, V: may view it.
+# `edit` cannot even read roles; `view` reads no secrets (kubernetes.io, "User-facing roles").
+IN_THE_PROJECT = """
+                  get  list  watch  create  update  patch  delete  deletecollection
+configmaps        AEV  AEV   AEV    AE.     AE.     AE.    AE.     AE.
+secrets           AE.  AE.   AE.    AE.     AE.     AE.    AE.     AE.
+serviceaccounts   AEV  AEV   AEV    AE.     AE.     AE.    AE.     AE.
+events            AEV  AEV   AEV    AE.     AE.     AE.    AE.     AE.
+resourcequotas    AEV  AEV   AEV    ...     ...     ...    ...     ...
+limitranges       AEV  AEV   AEV    ...     ...     ...    ...     ...
+roles             A..  A..   A..    A..     A..     A..    A..     A..
+rolebindings      A..  A..   A..    A..     A..     A..    A..     A..
+"""
+
+# The same users in a project where they hold nothing.
+ELSEWHERE = """
+                  get  list  watch  create  update  patch  delete  deletecollection
+configmaps        ...  ...   ...    ...     ...     ...    ...     ...
+secrets           ...  ...   ...    ...     ...     ...    ...     ...
+serviceaccounts   ...  ...   ...    ...     ...     ...    ...     ...
+roles             ...  ...   ...    ...     ...     ...    ...     ...
+rolebindings      ...  ...   ...    ...     ...     ...    ...     ...
+"""
+
+# Everybody may list projects, and sees hers; who logs in may read cluster roles (basic-user).
+OF_THE_CLUSTER = """
+                     get  list  watch  create  update  patch  delete  deletecollection
+namespaces           AEV  ...   ...    ...     ...     ...    ...     ...
+projects             AEV  AEV   AEV    ...     A..     A..    A..     ...
+clusterroles         AEV  AEV   ...    ...     ...     ...    ...     ...
+clusterrolebindings  ...  ...   ...    ...     ...     ...    ...     ...
+users                ...  ...   ...    ...     ...     ...    ...     ...
+groups               ...  ...   ...    ...     ...     ...    ...     ...
+identities           ...  ...   ...    ...     ...     ...    ...     ...
+oauthaccesstokens    ...  ...   ...    ...     ...     ...    AEV     ...
+"""
+
+USER_NAMES = {"A": "ada", "E": "eddie", "V": "vic"}
+
+GROUPS = {
+    "roles": RBAC,
+    "rolebindings": RBAC,
+    "clusterroles": RBAC,
+    "clusterrolebindings": RBAC,
+    "projects": PROJECTS,
+    "users": USERS,
+    "groups": USERS,
+    "identities": USERS,
+    "oauthaccesstokens": "/apis/oauth.openshift.io/v1",
+}
+
+
+class Cell(NamedTuple):
+    """One verb on one resource, and the letters of those who may."""
+
+    where: str
+    resource: str
+    verb: str
+    allowed: str
+
+
+def cells(where: str, table: str) -> list[Cell]:
+    head, *rows = table.strip().splitlines()
+    assert tuple(head.split()) == VERBS
+    found = []
+    for row in rows:
+        resource, *columns = row.split()
+        for verb, column in zip(VERBS, columns, strict=True):
+            found.append(Cell(where, resource, verb, column.replace(".", "")))
+    return found
+
+
+TABLE = [
+    *cells("shop", IN_THE_PROJECT),
+    *cells("other", ELSEWHERE),
+    *cells("", OF_THE_CLUSTER),
+]
+
+SUBJECT = {"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": "somebody"}
+
+BODIES: dict[str, dict[str, Any]] = {
+    "configmaps": {"apiVersion": "v1", "kind": "ConfigMap", "data": {"a": "1"}},
+    "secrets": {"apiVersion": "v1", "kind": "Secret", "stringData": {"a": "1"}},
+    "serviceaccounts": {"apiVersion": "v1", "kind": "ServiceAccount"},
+    "events": {
+        "apiVersion": "v1",
+        "kind": "Event",
+        "reason": "Pushed",
+        "type": "Normal",
+        "involvedObject": {"kind": "ConfigMap", "name": "x"},
+    },
+    "resourcequotas": {
+        "apiVersion": "v1",
+        "kind": "ResourceQuota",
+        "spec": {"hard": {"openshift.io/imagestreams": "10"}},
+    },
+    "limitranges": {
+        "apiVersion": "v1",
+        "kind": "LimitRange",
+        "spec": {"limits": [{"type": "openshift.io/Image", "max": {"storage": "1Gi"}}]},
+    },
+    "roles": {
+        "apiVersion": "rbac.authorization.k8s.io/v1",
+        "kind": "Role",
+        "rules": [{"apiGroups": [""], "resources": ["configmaps"], "verbs": ["get"]}],
+    },
+    "rolebindings": {
+        "apiVersion": "rbac.authorization.k8s.io/v1",
+        "kind": "RoleBinding",
+        "roleRef": {
+            "apiGroup": "rbac.authorization.k8s.io",
+            "kind": "ClusterRole",
+            "name": "view",
+        },
+        "subjects": [SUBJECT],
+    },
+    "clusterroles": {
+        "apiVersion": "rbac.authorization.k8s.io/v1",
+        "kind": "ClusterRole",
+        "rules": [{"apiGroups": [""], "resources": ["configmaps"], "verbs": ["get"]}],
+    },
+    "clusterrolebindings": {
+        "apiVersion": "rbac.authorization.k8s.io/v1",
+        "kind": "ClusterRoleBinding",
+        "roleRef": {
+            "apiGroup": "rbac.authorization.k8s.io",
+            "kind": "ClusterRole",
+            "name": "view",
+        },
+        "subjects": [SUBJECT],
+    },
+    "namespaces": {"apiVersion": "v1", "kind": "Namespace"},
+    "projects": {"apiVersion": "project.openshift.io/v1", "kind": "Project"},
+    "users": {"apiVersion": "user.openshift.io/v1", "kind": "User"},
+    "groups": {"apiVersion": "user.openshift.io/v1", "kind": "Group", "users": ["somebody"]},
+    "identities": {
+        "apiVersion": "user.openshift.io/v1",
+        "kind": "Identity",
+        "providerName": "corp",
+        "providerUserName": "somebody",
+    },
+    "oauthaccesstokens": {
+        "apiVersion": "oauth.openshift.io/v1",
+        "kind": "OAuthAccessToken",
+        "clientName": "openshift-challenging-client",
+        "userName": "somebody",
+        "userUID": "1",
+        "redirectURI": "https://localhost/",
+        "scopes": ["user:full"],
+        "expiresIn": 60,
+    },
+}
+
+
+class Scene(NamedTuple):
+    """A server with two projects, an image in each, and the three users."""
+
+    server: Server
+    admin: KubeClient
+    users: dict[str, KubeClient]
+    registry: RegistryClient
+    images: dict[str, Pushable]
+
+
+@pytest.fixture(scope="module")
+def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
+    with serving(Server(tmp_path_factory.mktemp("access") / "data")) as server:
+        admin = kube_client(server)
+        for name in ("shop", "other"):
+            admin.make(f"{PROJECTS}/projectrequests", project(name))
+        for letter, role in (("A", "admin"), ("E", "edit"), ("V", "view")):
+            add_user(server, USER_NAMES[letter])
+            binding = role_binding(f"{role}-of-shop", role, USER_NAMES[letter])
+            admin.make(f"{RBAC}/namespaces/shop/rolebindings", binding)
+        users = {letter: kube_client(server, name) for letter, name in USER_NAMES.items()}
+        registry = client_of(server)
+        images = {name: small_image(name) for name in ("shop", "other")}
+        for name, image in images.items():
+            registry.push(f"{name}/web", image, "1.0")
+        yield Scene(server, admin, users, registry, images)
+
+
+def path_of(cell: Cell) -> str:
+    group = GROUPS.get(cell.resource, CORE)
+    namespaced = f"/namespaces/{cell.where}" if cell.where else ""
+    return f"{group}{namespaced}/{cell.resource}"
+
+
+def name_of(cell: Cell, letter: str) -> str:
+    if cell.resource == "oauthaccesstokens":
+        return f"sha256~{cell.verb}-{letter}".ljust(50, "x")
+    if cell.resource == "identities":
+        return f"corp:{cell.verb}-{letter.lower()}"
+    if cell.resource in ("namespaces", "projects") and cell.verb != "delete":
+        return "shop"
+    return f"{cell.verb}-{letter.lower()}"
+
+
+def body_of(cell: Cell, name: str, **metadata: Any) -> dict[str, Any]:
+    body = {**BODIES[cell.resource], "metadata": {"name": name, **metadata}}
+    if cell.resource == "identities":
+        body["providerUserName"] = name.partition(":")[2]
+    if cell.resource == "events":
+        body["involvedObject"] = {**body["involvedObject"], "namespace": cell.where}
+    return body
+
+
+def prepared(scene: Scene, cell: Cell, letter: str) -> str:
+    """The name of an object that is there to be read, changed or deleted."""
+    name = name_of(cell, letter)
+    if cell.verb in ("create", "list", "watch", "deletecollection") or name == "shop":
+        return name
+    if cell.resource == "projects":  # one in which the user is what she is in `shop`
+        scene.admin.make(f"{PROJECTS}/projectrequests", project(name))
+        role = {"A": "admin", "E": "edit", "V": "view"}[letter]
+        binding = role_binding("given", role, USER_NAMES[letter])
+        scene.admin.make(f"{RBAC}/namespaces/{name}/rolebindings", binding)
+        return name
+    scene.admin.make(path_of(cell), body_of(cell, name))
+    return name
+
+
+def ask(scene: Scene, cell: Cell, letter: str) -> httpx.Response:
+    """Do what the cell says as one of the users."""
+    user, path = scene.users[letter], path_of(cell)
+    name = prepared(scene, cell, letter)
+    match cell.verb:
+        case "list":
+            return user.get(path)
+        case "watch":
+            return user.get(path, watch="true", timeoutSeconds=1)
+        case "create":
+            wanted = f"new-{name}" if cell.resource in ("namespaces", "projects") else name
+            return user.post(path, body_of(cell, wanted))
+        case "deletecollection":
+            return user.delete(path, labelSelector="nobody=has-this")
+        case "get":
+            return user.get(f"{path}/{name}")
+        case "delete":
+            return user.delete(f"{path}/{name}")
+        case "patch":
+            return user.patch(f"{path}/{name}", {"metadata": {"annotations": {"by": letter}}})
+    body = scene.admin.read(f"{path}/{name}")
+    body["metadata"].setdefault("annotations", {})["by"] = f"{letter}-put"
+    return user.put(f"{path}/{name}", body)
+
+
+@pytest.mark.parametrize(
+    "cell", TABLE, ids=lambda cell: "-".join(filter(None, (cell.where, cell.resource, cell.verb)))
+)
+def test_a_verb_on_a_kind_is_for_those_whom_the_table_names(scene: Scene, cell: Cell) -> None:
+    for letter in USER_NAMES:
+        answer = ask(scene, cell, letter)
+        if letter in cell.allowed:
+            assert answer.status_code < 300, (letter, answer.status_code, answer.text)
+        else:
+            assert answer.status_code == 403, (letter, answer.status_code, answer.text)
+            status = answer.json()
+            assert status["reason"] == "Forbidden"
+            assert f'User "{USER_NAMES[letter]}" cannot {cell.verb} resource' in status["message"]
+
+
+# What each does to the registry. `new`: a stream that is not there yet.
+ON_THE_REGISTRY = """
+ping                       AEV
+catalog                    AEV
+pull-manifest-by-tag       AEV
+pull-manifest-by-digest    AEV
+head-manifest              AEV
+pull-blob                  AEV
+head-blob                  AEV
+list-tags                  AEV
+list-referrers             AEV
+start-upload               AE.
+start-upload-new           AE.
+upload-blob                AE.
+upload-status              AE.
+cancel-upload              AE.
+push-manifest              AE.
+push-manifest-by-digest    AE.
+mount-within-project       AE.
+mount-from-other           AE.
+delete-tag                 AE.
+delete-manifest            AE.
+delete-blob                AE.
+prune-blob                 ...
+pull-manifest-other        ...
+pull-blob-other            ...
+list-tags-other            ...
+list-referrers-other       ...
+start-upload-other         ...
+push-manifest-other        ...
+mount-into-other           ...
+delete-tag-other           ...
+push-to-a-new-project      AEV
+push-to-a-reserved-name    ...
+"""
+
+OPERATIONS = [
+    (operation, allowed.replace(".", ""))
+    for operation, allowed in (row.split() for row in ON_THE_REGISTRY.strip().splitlines())
+]
+
+
+def request_of(operation: str, scene: Scene, letter: str) -> tuple[str, str, Content | None]:
+    """Method, path and body of an operation, on something made for it where it takes away."""
+    where = "other" if operation.endswith("-other") and "from" not in operation else "shop"
+    kind = operation.removesuffix("-other")
+    image = scene.images[where]
+    web, blob = f"/v2/{where}/web", image.blobs[0].digest
+    mine = small_image(f"{operation}-{letter}")
+    pusher = scene.registry
+    match kind:
+        case "ping":
+            return "GET", "/v2/", None
+        case "catalog":
+            return "GET", "/v2/_catalog", None
+        case "pull-manifest-by-tag" | "pull-manifest":
+            return "GET", f"{web}/manifests/1.0", None
+        case "pull-manifest-by-digest":
+            return "GET", f"{web}/manifests/{image.digest}", None
+        case "head-manifest":
+            return "HEAD", f"{web}/manifests/1.0", None
+        case "pull-blob":
+            return "GET", f"{web}/blobs/{blob}", None
+        case "head-blob":
+            return "HEAD", f"{web}/blobs/{blob}", None
+        case "list-tags":
+            return "GET", f"{web}/tags/list", None
+        case "list-referrers":
+            return "GET", f"{web}/referrers/{image.digest}", None
+        case "start-upload":
+            return "POST", f"{web}/blobs/uploads/", None
+        case "start-upload-new":
+            return "POST", f"/v2/{where}/new-{letter.lower()}/blobs/uploads/", None
+        case "upload-blob":
+            location = pusher.open_upload("shop/web")
+            return "PUT", f"{location}?digest={mine.blobs[0].digest}", mine.blobs[0]
+        case "upload-status":
+            return "GET", pusher.open_upload("shop/web"), None
+        case "cancel-upload":
+            return "DELETE", pusher.open_upload("shop/web"), None
+        case "push-manifest":
+            return "PUT", f"{web}/manifests/1.0-{letter}", image.manifest
+        case "push-manifest-by-digest":
+            return "PUT", f"{web}/manifests/{image.digest}", image.manifest
+        case "mount-within-project":
+            return "POST", f"/v2/shop/web2/blobs/uploads/?mount={blob}&from=shop/web", None
+        case "mount-from-other" | "mount-from":
+            secret = scene.images["other"].blobs[0].digest
+            return "POST", f"{web}/blobs/uploads/?mount={secret}&from=other/web", None
+        case "mount-into":
+            own = scene.images["shop"].blobs[0].digest
+            return "POST", f"/v2/other/web/blobs/uploads/?mount={own}&from=shop/web", None
+        case "delete-tag":
+            pusher.push(f"{where}/web", mine, f"gone-{letter}")
+            return "DELETE", f"{web}/manifests/gone-{letter}", None
+        case "delete-manifest":
+            pusher.push(f"{where}/web", mine, f"gone-{letter}")
+            return "DELETE", f"{web}/manifests/{mine.digest}", None
+        case "delete-blob":
+            pusher.put_blob("shop/web", mine.blobs[1])
+            return "DELETE", f"{web}/blobs/{mine.blobs[1].digest}", None
+        case "prune-blob":
+            return "DELETE", f"/admin/blobs/{small_image('nowhere').digest}", None
+        case "push-to-a-new-project":
+            return "POST", f"/v2/of-{letter.lower()}/web/blobs/uploads/", None
+        case "push-to-a-reserved-name":
+            return "POST", f"/v2/openshift-{letter.lower()}/web/blobs/uploads/", None
+    raise AssertionError(operation)
+
+
+@pytest.mark.parametrize(("operation", "allowed"), OPERATIONS, ids=[row[0] for row in OPERATIONS])
+def test_an_operation_of_the_registry_is_for_those_whom_the_table_names(
+    scene: Scene, operation: str, allowed: str
+) -> None:
+    for letter in USER_NAMES:
+        method, path, body = request_of(operation, scene, letter)
+        answer = scene.users[letter].http.request(
+            method,
+            path,
+            content=body.data if body else None,
+            headers={"Content-Type": body.media_type} if body else {},
+        )
+        if letter in allowed:
+            assert answer.status_code < 300, (letter, answer.status_code, answer.text)
+        else:
+            assert answer.status_code == 403, (letter, answer.status_code, answer.text)
+            if method != "HEAD":
+                assert error_codes(answer) == ["DENIED"]
+        if operation == "catalog":
+            shown = answer.json()["repositories"]
+            assert "shop/web" in shown, shown
+            assert not [name for name in shown if name.startswith("other/")], shown
+        if operation == "mount-from-other":
+            assert answer.status_code in (202, 403), answer.text  # never 201: no byte of it
+        if operation == "mount-within-project" and letter in allowed:
+            assert answer.status_code == 201, answer.text
+
+
+def test_the_table_is_as_large_as_it_claims() -> None:
+    assert len(TABLE) + len(OPERATIONS) >= 120
