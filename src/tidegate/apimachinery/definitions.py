@@ -2,9 +2,10 @@
 
 Clients of Kubernetes and OpenShift know the definitions by name: `io.k8s.api.core.v1.Secret`,
 `com.github.openshift.api.project.v1.Project`. So names follow from the group and version of the
-resource that owns a struct, and the structs inside it are named beside it; what this room itself
-declares is meta/v1. Schemas come from `schema.py` alone. Invariant: one name is one shape; two
-structs that claim one name with different fields are refused when the program is assembled.
+resource that owns a struct, and the structs inside it are named beside it; what all resources
+share has a home of its own, as in meta/v1. Schemas come from `schema.py` alone. Invariant: one name
+is one shape; two structs that claim one name with different fields are refused when the program is
+assembled.
 
 A schema here is written as version 2 writes it, with `$ref`s that start with `reference`; version 3
 wraps them (see `openapi_v3.py`).
@@ -14,11 +15,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import msgspec
-
 from tidegate.apimachinery.discovery import Declared, kind_of_subresource
 from tidegate.apimachinery.messages import DeleteOptions, Status
-from tidegate.apimachinery.meta import ListMeta, Object, Wire
+from tidegate.apimachinery.meta import ListMeta, Object, ObjectMeta
+from tidegate.apimachinery.references import ObjectReference
 from tidegate.apimachinery.schema import Schema, described, schema_of
 
 Json = dict[str, Any]
@@ -29,7 +29,13 @@ PATCH = f"{META}.Patch"
 
 KIND_OF = "x-kubernetes-group-version-kind"
 
-_OUR_ROOM = Wire.__module__.rpartition(".")[0] + "."
+_HOMES = {
+    ObjectMeta.__module__: META,
+    Status.__module__: META,
+    ObjectReference.__module__: "io.k8s.api.core.v1",
+}
+"""Prefixes of structs that belong to no resource, by their modules."""
+
 _FORMATS = {"integer": "int64", "number": "double"}
 
 
@@ -73,11 +79,6 @@ def kind_of(resource: Declared) -> GroupVersionKind:
 def list_kind_of(resource: Declared) -> GroupVersionKind:
     kind = resource.list_kind or f"{resource.kind}List"
     return GroupVersionKind(resource.group, resource.version, kind)
-
-
-def is_meta(struct: type[msgspec.Struct] | None) -> bool:
-    """Whether a struct is meta/v1's rather than its resource's."""
-    return struct is not None and struct.__module__.startswith(_OUR_ROOM)
 
 
 class Definitions:
@@ -134,7 +135,8 @@ class Definitions:
             raise ConflictingDefinitions(f"two structs of different shape are {name}")
 
     def _name(self, shape: Schema, place: str) -> str:
-        return f"{META if is_meta(shape.struct) else place}.{shape.name}"
+        module = shape.struct.__module__ if shape.struct is not None else ""
+        return f"{_HOMES.get(module, place)}.{shape.name}"
 
     def _definition(self, shape: Schema, place: str) -> Json:
         definition: Json = {"type": "object"}

@@ -55,6 +55,7 @@ class Discovery:
         self._named = groups
         self._address = address
         self._aggregated: dict[tuple[str, bool], Published] = {}
+        self._one_group: dict[str, Published] = {}
         self._lists: dict[tuple[str, str], Published] = {}
 
     def api(self, accept: str = "") -> Published:
@@ -70,9 +71,10 @@ class Discovery:
     def group(self, name: str, accept: str = "") -> Published | None:
         """One group and its versions."""
         chosen(accept, (JSON,))
-        if name not in self._named:
-            return None
-        return json_document({"kind": "APIGroup", "apiVersion": "v1", **self._group(name)})
+        if name in self._named and name not in self._one_group:
+            group = {"kind": "APIGroup", "apiVersion": "v1", **self._group(name)}
+            self._one_group[name] = json_document(group)
+        return self._one_group.get(name)
 
     def resources(self, group: str, version: str, accept: str = "") -> Published | None:
         """The resources of one version of a group, "" for core."""

@@ -1,7 +1,10 @@
 """OpenAPI version 2 (swagger): one document of everything.
 
 Clients from before version 3 explain and validate with it, in its protobuf form (see
-`openapi_protobuf.py`).
+`openapi_protobuf.py`); kubectl 1.37 comes back to it for kinds that have no PATCH. Finding that
+this document has `fieldValidation`, it would next ask whether such a kind is a custom resource, by
+a list of them which is not served here, and give up: so version 2 does not speak of that parameter,
+and such kinds are validated by the client.
 """
 
 from collections.abc import Sequence
@@ -10,6 +13,7 @@ from tidegate.apimachinery.definitions import Definitions, Json
 from tidegate.apimachinery.discovery import Declared
 from tidegate.apimachinery.openapi_v3 import ANSWERS, REASONS
 from tidegate.apimachinery.operations import (
+    VALIDATION,
     Operation,
     Parameter,
     by_path,
@@ -44,7 +48,7 @@ def document(resources: Sequence[Declared], title: str, version: str) -> Json:
 
 
 def _operation(operation: Operation, definitions: Definitions) -> Json:
-    parameters = [_parameter(each) for each in operation.parameters]
+    parameters = [_parameter(each) for each in operation.parameters if each != VALIDATION]
     if operation.body:
         body: Json = {"name": "body", "in": "body", "schema": definitions.ref(operation.body)}
         if operation.body_required:

@@ -80,7 +80,7 @@ class _Form:
 _PRETTY = Parameter("pretty", "If true, the output is indented.")
 _DRY_RUN = Parameter("dryRun", "All: go through every stage, but store nothing.")
 _MANAGER = Parameter("fieldManager", "Who makes the change, for managedFields.")
-_VALIDATION = Parameter(
+VALIDATION = Parameter(
     "fieldValidation",
     "What to do about unknown and repeated fields: Ignore them, Warn (the default) or, with"
     " Strict, refuse the request.",
@@ -111,7 +111,7 @@ _PROPAGATION = Parameter(
 )
 _NAMESPACE = Parameter("namespace", "The project that the object is in.", place="path")
 
-_WRITE = (_PRETTY, _DRY_RUN, _MANAGER, _VALIDATION)
+_WRITE = (_PRETTY, _DRY_RUN, _MANAGER, VALIDATION)
 _SELECT = (_PRETTY, _CONTINUE, _FIELDS, _LABELS, _LIMIT, _VERSION, _MATCH, _INITIAL, _TIMEOUT)
 _DELETE = (_DRY_RUN, _GRACE, _ORPHAN, _PROPAGATION)
 

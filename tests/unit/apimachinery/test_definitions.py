@@ -7,6 +7,7 @@ import pytest
 from tests.unit.apimachinery.windmills import RESOURCES, SECRETS
 from tidegate.apimachinery.definitions import ConflictingDefinitions, Definitions, prefix
 from tidegate.apimachinery.meta import Object, Wire, doc
+from tidegate.apimachinery.references import ObjectReference
 from tidegate.apimachinery.resource import Resource
 
 META = "io.k8s.apimachinery.pkg.apis.meta.v1"
@@ -184,6 +185,7 @@ class Shed(Object):
     """Shed."""
 
     owner: Annotated[Other | None, doc("Owner.")] = None
+    beside: Annotated[ObjectReference | None, doc("What it stands beside.")] = None
 
 
 def declared(kind: type[Object]) -> Resource[Object]:
@@ -209,6 +211,16 @@ def test_the_same_name_in_two_groups_is_two_definitions() -> None:
     )
     written = Definitions((declared(Mill), elsewhere, SECRETS), "#/").json()
     assert {"io.k8s.api.core.v1.Owner", "io.k8s.api.apps.v1.Owner"} <= set(written)
+
+
+def test_references_to_objects_are_of_the_core_group_everywhere() -> None:
+    elsewhere = Resource(
+        group="apps", version="v1", kind="Shed", plural="sheds", type=Shed, namespaced=True
+    )
+    written = Definitions((elsewhere,), "#/").json()
+    assert written["io.k8s.api.apps.v1.Shed"]["properties"]["beside"]["$ref"] == (
+        "#/io.k8s.api.core.v1.ObjectReference"
+    )
 
 
 def test_a_struct_that_says_nothing_is_an_object() -> None:

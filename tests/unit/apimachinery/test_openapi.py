@@ -106,6 +106,14 @@ def test_patch_says_that_the_server_validates_and_takes_every_type() -> None:
     }
 
 
+def test_version_2_leaves_validation_to_the_client() -> None:
+    """Or kubectl 1.37 lists custom resource definitions before it creates what has no PATCH."""
+    patch = V2["paths"][f"{NAMESPACED}/{{name}}"]["patch"]
+    names = {each["name"] for each in patch["parameters"]}
+    assert "dryRun" in names  # kubectl 1.20 looks for it before --dry-run=server
+    assert "fieldValidation" not in names
+
+
 def test_a_list_can_be_paged_selected_and_watched() -> None:
     listing = CORE["paths"][NAMESPACED]["get"]
     assert {"limit", "continue", "labelSelector", "fieldSelector", "watch", "resourceVersion",
