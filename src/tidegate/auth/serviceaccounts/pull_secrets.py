@@ -14,9 +14,10 @@ from typing import Any
 
 import msgspec
 
+from tidegate.apimachinery.bodies import decoded, is_terminating
 from tidegate.apimachinery.meta import ObjectMeta, OwnerReference
 from tidegate.apimachinery.octets import encoded
-from tidegate.apimachinery.store import DocumentTransaction, Key
+from tidegate.apimachinery.store import Document, DocumentTransaction, Key
 from tidegate.auth.secrets import DOCKERCFG, DOCKERCFG_KEY, SECRETS, Secret, value_of
 from tidegate.auth.serviceaccounts.kinds import (
     PULL_SECRET,
@@ -37,6 +38,8 @@ RENEWED_AT = 0.6
 BOUND_TO = "openshift.io/internal-registry-auth-token.service-account"
 BINDING = "openshift.io/internal-registry-auth-token.binding"
 """Annotations of the Secret: whose token it holds, and that it is a bound one."""
+
+_NAMESPACES = "namespaces"
 
 _USER = "<token>"
 """What OpenShift writes for a user name: a registry that is sent a token ignores it."""
@@ -83,9 +86,10 @@ def ensure_pull_secret(tx: DocumentTransaction, namespace: str, name: str, signe
     if document is None:
         return False
     account = read(SERVICE_ACCOUNTS, document)
-    if account.metadata.deletion_timestamp:
+    if account.metadata.deletion_timestamp or _is_going(tx, namespace):
         return False
-    secret = linked_secret(tx, account)
+    place = linked_key(account)
+    secret = renewable(account, tx.get(place) if place is not None else None)
     if secret is None:
         link_new_pull_secret(account)
         put(tx, SERVICE_ACCOUNTS, account)
@@ -97,10 +101,19 @@ def ensure_pull_secret(tx: DocumentTransaction, namespace: str, name: str, signe
     return True
 
 
-def linked_secret(tx: DocumentTransaction, account: ServiceAccount) -> Secret | None:
-    """The pull secret that an account names, if there is one that may be renewed."""
+def _is_going(tx: DocumentTransaction, namespace: str) -> bool:
+    document = tx.get(Key(_NAMESPACES, "", namespace))
+    return document is None or is_terminating(document.body)
+
+
+def linked_key(account: ServiceAccount) -> Key | None:
+    """Where the pull secret is that an account names."""
     named = account.metadata.annotations.get(PULL_SECRET, "")
-    document = tx.get(Key(SECRETS.key, account.metadata.namespace, named)) if named else None
+    return Key(SECRETS.key, account.metadata.namespace, named) if named else None
+
+
+def renewable(account: ServiceAccount, document: Document | None) -> Secret | None:
+    """The pull secret in a document, if it is this account's and may be written."""
     if document is None:
         return None
     secret = read(SECRETS, document)
@@ -108,6 +121,12 @@ def linked_secret(tx: DocumentTransaction, account: ServiceAccount) -> Secret | 
     if secret.type != DOCKERCFG or secret.immutable or account.metadata.uid not in owners:
         return None
     return None if secret.metadata.deletion_timestamp else secret
+
+
+def account_of_body(secret: bytes) -> str:
+    """The account that a stored Secret says it is of; "" when it is no pull secret."""
+    annotations: dict[str, str] = decoded(secret)["metadata"].get("annotations", {})
+    return annotations.get(BOUND_TO, "")
 
 
 def is_due(secret: Secret, signer: Signer) -> bool:

@@ -22,7 +22,7 @@ from tidegate.apimachinery.store import Key as DocumentKey
 from tidegate.apimachinery.store import ObjectStore
 from tidegate.auth.errors import TokenInvalid
 from tidegate.auth.keys import KeyRing, Keys
-from tidegate.auth.logins import Login
+from tidegate.auth.logins import API_AUDIENCE, REGISTRY_AUDIENCES, Login
 from tidegate.auth.secrets import SECRETS
 from tidegate.auth.serviceaccounts.kinds import SERVICE_ACCOUNTS
 from tidegate.auth.signing import claims_of, sign, signer_of
@@ -32,14 +32,11 @@ from tidegate.metastore.keys import Key
 KIND = "serviceaccount"
 TYPE = "sa+jwt"
 
-ISSUER = "https://kubernetes.default.svc"
-"""The issuer, and the audience of the API, as in a cluster."""
+ISSUER = API_AUDIENCE
+"""The issuer is called as the API's audience is, as in a cluster."""
 
-REGISTRY_AUDIENCE = "tidegate"
+REGISTRY_AUDIENCE = next(each for each in REGISTRY_AUDIENCES if each != API_AUDIENCE)
 """The audience of tokens that the registry accepts and the API does not."""
-
-REGISTRY_AUDIENCES = (REGISTRY_AUDIENCE, ISSUER)
-"""What a token has to name one of for the registry."""
 
 USER_PREFIX = "system:serviceaccount:"
 ALL_ACCOUNTS = "system:serviceaccounts"

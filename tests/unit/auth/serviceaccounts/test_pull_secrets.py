@@ -13,10 +13,10 @@ from tidegate.apimachinery.references import LocalObjectReference, ObjectReferen
 from tidegate.apimachinery.storage import DeleteOptions
 from tidegate.apimachinery.store import Key
 from tidegate.auth.errors import TokenInvalid
+from tidegate.auth.logins import REGISTRY_AUDIENCES
 from tidegate.auth.secrets import SECRETS, Secret, value_of
 from tidegate.auth.serviceaccounts.kinds import PULL_SECRET, SERVICE_ACCOUNTS, ServiceAccount
 from tidegate.auth.serviceaccounts.pull_secrets import LIFETIME, ensure_pull_secret
-from tidegate.auth.serviceaccounts.tokens import REGISTRY_AUDIENCES
 from tidegate.auth.stored import put, put_new
 from tidegate.metastore.keys import Key as SigningKey
 

@@ -12,7 +12,7 @@ from tests.unit.auth.serviceaccounts.world import World
 from tidegate.apimachinery.meta import ObjectMeta
 from tidegate.apimachinery.storage import DeleteOptions
 from tidegate.auth.errors import TokenInvalid
-from tidegate.auth.logins import looks_like_token
+from tidegate.auth.logins import REGISTRY_AUDIENCES, looks_like_token
 from tidegate.auth.secrets import Secret
 from tidegate.auth.serviceaccounts.kinds import (
     BoundObjectReference,
@@ -22,7 +22,6 @@ from tidegate.auth.serviceaccounts.kinds import (
 )
 from tidegate.auth.serviceaccounts.tokens import (
     ISSUER,
-    REGISTRY_AUDIENCES,
     Bound,
     account_of,
     lifetime_of,
