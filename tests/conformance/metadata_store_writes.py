@@ -32,9 +32,8 @@ class Refused(Exception):
     """What a unit of these tests raises."""
 
 
-def record(tx: Transaction, name: str, count: int = 1) -> None:
-    for _ in range(count):
-        tx.record("test", name, "put")
+def record(tx: Transaction, name: str, count: int = 1) -> list[int]:
+    return [tx.record("test", name, "put") for _ in range(count)]
 
 
 async def recorded(db: Database) -> list[tuple[int, str]]:
@@ -124,6 +123,7 @@ class Units:
 
         async def scenario(db: Database) -> None:
             await db.write(lambda tx: keys.put(tx, Key("kid", b"", 1)))
+            newest = (await span(db)).newest
             outcomes = await asyncio.gather(
                 db.write(lambda tx: record(tx, "before")),
                 db.write(refused),
@@ -131,13 +131,9 @@ class Units:
                 db.write(lambda tx: record(tx, "after")),
                 return_exceptions=True,
             )
-            assert [type(outcome) for outcome in outcomes] == [
-                type(None),
-                Conflict,
-                MetastoreError,
-                type(None),
-            ]
-            assert [name for _, name in await recorded(db)] == ["before", "after"]
+            assert [type(outcome) for outcome in outcomes] == [list, Conflict, MetastoreError, list]
+            assert (outcomes[0], outcomes[3]) == ([newest + 1], [newest + 2])
+            assert await recorded(db) == [(newest + 1, "before"), (newest + 2, "after")]
 
         using(url, scenario)
 
@@ -178,13 +174,20 @@ class Units:
     def test_each_change_has_a_revision_of_its_own_and_a_units_are_adjacent(self, url: str) -> None:
         async def scenario(db: Database) -> None:
             before = (await span(db)).newest
-            await asyncio.gather(
+            told = await asyncio.gather(
                 *(
                     db.write(lambda tx, n=number: record(tx, f"u{n}", 1 + n % 3))  # type: ignore[misc]  # a default binds the loop variable
                     for number in range(60)
                 )
             )
             log = await recorded(db)
+            assert sorted(revision for unit in told for revision in unit) == [
+                revision for revision, _ in log
+            ]
+            for number, revisions in enumerate(told):
+                assert [(each, f"u{number}") for each in revisions] == [
+                    each for each in log if each[1] == f"u{number}"
+                ]
             assert [revision for revision, _ in log] == list(
                 range(before + 1, before + 1 + sum(1 + number % 3 for number in range(60)))
             )

@@ -269,6 +269,10 @@ class Lists:
                 assert listing == (whole[:limit], at, len(whole) > limit)
                 assert await store.list(SECRETS, namespace, at=at) == (whole, at, False)
                 assert await pages(store, limit, namespace, at) == (whole, at)
+                for place in (("", ""), ("a", "n3"), ("b", "")):
+                    rest = [each for each in whole if each.key[1:] > place]
+                    counted = await store.count(SECRETS, namespace, after=place, at=at)
+                    assert counted == len(rest)
             after, at = ("a", "n3"), newest - 60
             expected = [each for each in model.at(at) if each.key[1:] > after]
             assert (await store.list(SECRETS, after=after, at=at)).documents == expected
@@ -312,6 +316,19 @@ class Lists:
             for at in (first.revision, newest + 1):
                 with pytest.raises(Expired):
                     await store.list(SECRETS, at=at)
+                assert await store.count(SECRETS, None, after=("", ""), at=at) is None
+
+        using(url, scenario)
+
+    def test_large_documents_leave_less_history(self, url: str) -> None:
+        async def scenario(store: Documents, db: Database) -> None:
+            for _ in range(10):
+                await store.write(lambda tx: put(tx, key("large"), "x" * 1000))
+            assert await changes.keep_newest(db, 1000, 100_000) == 0
+            assert await changes.keep_newest(db, 1000, 7000) == 7
+            assert await changes.span(db) == (7, 10)
+            ((kept,),) = await db.fetch("SELECT count(*) FROM history")
+            assert kept == 3
 
         using(url, scenario)
 

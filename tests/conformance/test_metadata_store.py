@@ -19,7 +19,7 @@ from tests.conformance.metadata_store_watch import PATIENCE, MetadataWatchSuite,
 from tests.conformance.metadata_store_writes import MetadataWritesSuite
 from tests.tools import unavailable
 from tidegate.metastore import tags
-from tidegate.metastore.changes import watch
+from tidegate.metastore.changes import span, watch
 from tidegate.metastore.database import Database, Transaction
 from tidegate.metastore.errors import MetastoreError, MetastoreUnavailable, SchemaNewer
 from tidegate.metastore.migrate import SchemaState, check, migrate
@@ -159,6 +159,9 @@ class TestPostgresql(Suites):
                 type(None),
             ]
             assert await tags.page(db, APP, "", 10) == ["a", "c"]
+            log = await db.fetch("SELECT revision, name FROM changes ORDER BY revision")
+            assert [revision for revision, _ in log] == list(range(1, 6))  # none is left out
+            assert (await span(db)).newest == 5
 
         using(url, scenario)
 

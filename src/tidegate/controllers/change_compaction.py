@@ -9,14 +9,17 @@ from tidegate.metastore.database import Database
 KEPT_CHANGES = 100_000
 """About 15 MB, and hours of pushes for whoever was away meanwhile."""
 
+KEPT_BYTES = 256 * 1024 * 1024
+"""Of documents before and after: a bound for whoever changes a large one again and again."""
+
 _LOG = logging.getLogger(__name__)
 
 
 async def compact_changes(database: Database, interval: float) -> None:
-    """Every `interval` seconds drop what is beyond `KEPT_CHANGES`; until cancelled."""
+    """Every `interval` seconds drop what is beyond the bounds above; until cancelled."""
     while True:
         try:
-            await changes.keep_newest(database, KEPT_CHANGES)
+            await changes.keep_newest(database, KEPT_CHANGES, KEPT_BYTES)
         except Exception:  # noqa: BLE001  the top of a loop: logged, and tried again
             _LOG.exception("compacting the change log failed, will try again")
         await asyncio.sleep(interval)

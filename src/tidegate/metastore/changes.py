@@ -9,6 +9,7 @@ and its COMMIT. What a change did to a document is in `history`, under the same 
 together with it.
 """
 
+import sys
 from collections.abc import AsyncGenerator
 from typing import NamedTuple
 
@@ -19,6 +20,13 @@ BOOKMARK = "bookmark"
 """Action of an entry that says only how far the watch has come."""
 
 _PAGE = 200
+
+BEYOND = (
+    "SELECT coalesce(max(revision), 0) FROM (SELECT revision,"
+    " sum(coalesce(length(before), 0) + coalesce(length(after), 0))"
+    " OVER (ORDER BY revision DESC) AS size FROM history) part WHERE size > ?"
+)
+"""The newest change that is too much for a number of bytes."""
 
 
 class Change(NamedTuple):
@@ -96,9 +104,13 @@ def compact(tx: Transaction, revision: int, limit: int = 1000) -> int:
     return len(rows)
 
 
-async def keep_newest(db: Database, count: int) -> int:
-    """Drop all but the newest `count` changes, a little at a time; how many were dropped."""
-    until = (await span(db)).newest - count
+async def keep_newest(db: Database, count: int, size: int = sys.maxsize) -> int:
+    """Drop all but the newest changes, a little at a time; how many were dropped.
+
+    Kept are `count` at most, and as many as have no more than `size` bytes of documents in history.
+    """
+    ((over,),) = await db.scan(BEYOND, (size,))
+    until = max((await span(db)).newest - count, over)
     dropped = 0
     while part := await db.write(lambda tx: compact(tx, until)):
         dropped += part

@@ -1,4 +1,4 @@
-"""The port `ObjectStore`: API objects in the metadata database, their history and their watchers.
+"""The ports `ObjectStore` and `Counting`: API objects in the database, their past, their watchers.
 
 Puts together what its neighbours do: `document_rows` the tables, `history` the past, `feed` what is
 told as it happens. Knows bodies as bytes. Invariant: what a reader saw at a revision and what a
@@ -85,6 +85,13 @@ class Documents:
         if at is None:
             return await document_rows.page(self._db, within, limit)
         return await history.page_at(self._db, within, limit, at)
+
+    async def count(
+        self, resource: str, namespace: str | None, *, after: tuple[str, str], at: int
+    ) -> int | None:
+        """See `Counting`; a walk over an index, beside the event loop."""
+        within = _range(resource, namespace, after)
+        return 0 if within is None else await history.count_at(self._db, within, at)
 
     async def write(self, unit: Callable[[DocumentTransaction], T]) -> T:
         return await self._db.write(lambda tx: unit(DocumentUnit(tx)))

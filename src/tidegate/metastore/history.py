@@ -22,12 +22,25 @@ _AFTER = (
 _AFTER_OF_ALL = _AFTER.format("h.revision > ?")
 _AFTER_OF_ONE = _AFTER.format("h.revision > ? AND h.resource = ?")
 
+_FIRST = (
+    "SELECT min(revision) AS first FROM history WHERE resource = ? AND revision > ?"
+    " AND (namespace, name) > (?, ?){} GROUP BY namespace, name"
+)
 _SINCE = (
     "SELECT r.compacted, h.namespace, h.name, h.before FROM revision r"
-    " LEFT JOIN (SELECT min(revision) AS first FROM history WHERE resource = ? AND revision > ?"
-    " AND (namespace, name) > (?, ?){} GROUP BY namespace, name) part ON 1 = 1"
+    " LEFT JOIN ({}) part ON 1 = 1"
     " LEFT JOIN history h ON h.revision = part.first WHERE r.id = 1"
 )
+# those of now, with those that were before their first change, without those that are since
+_COUNT = (
+    "SELECT r.compacted, r.newest, (SELECT count(*) FROM documents"
+    " WHERE resource = ? AND (namespace, name) > (?, ?){0}),"
+    " (SELECT count(h.before) - count(d.name)"
+    " FROM ({1}) part JOIN history h ON h.revision = part.first"
+    " LEFT JOIN documents d ON d.resource = h.resource AND d.namespace = h.namespace"
+    " AND d.name = h.name) FROM revision r WHERE r.id = 1"
+)
+_IN_NAMESPACE = " AND namespace = ?"
 
 
 class Stretch(NamedTuple):
@@ -95,6 +108,19 @@ async def page_at(db: Database, within: Range, limit: int, revision: int) -> Lis
     return Listing(found, revision, False)
 
 
+async def count_at(db: Database, within: Range, revision: int) -> int | None:
+    """How many documents there were at `revision`; None when that is not known."""
+    end = "" if within.namespace is None else _IN_NAMESPACE
+    namespace = () if within.namespace is None else (within.namespace,)
+    params: list[Value] = [within.resource, *within.after, *namespace]
+    params += [within.resource, revision, *within.after, *namespace]
+    ((compacted, newest, now, difference),) = await db.scan(
+        _COUNT.format(end, _FIRST.format(end)), params
+    )
+    known: bool = compacted <= revision <= newest
+    return now + difference if known else None
+
+
 async def _undone(
     db: Database, within: Range, last: Place | None, listing: Listing, revision: int
 ) -> list[Document]:
@@ -118,9 +144,9 @@ async def _since(
         end = " AND (namespace, name) <= (?, ?)"
         params += last
     elif within.namespace is not None:
-        end = " AND namespace = ?"
+        end = _IN_NAMESPACE
         params.append(within.namespace)
-    rows = await db.scan(_SINCE.format(end), params)
+    rows = await db.scan(_SINCE.format(_FIRST.format(end)), params)
     if rows[0][0] > revision:
         raise Expired(f"the state at revision {revision} is no longer known")
     return {

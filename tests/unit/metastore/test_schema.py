@@ -10,8 +10,11 @@ from typing import TypeVar
 
 import pytest
 
+from tidegate.apimachinery.store import Key as DocumentKey
 from tidegate.metastore import (
     changes,
+    document_rows,
+    history,
     keys,
     links,
     manifests,
@@ -36,6 +39,7 @@ READS_ALL = {
     "UPDATE revision SET compacted = ?",
     "UPDATE revision SET newest = ?",
     "SELECT count(*) FROM users",
+    changes.BEYOND,
     "SELECT kid, secret, created_at, retired_at FROM keys ORDER BY created_at, kid",
 }
 """Statements that read a whole table, because it is small or asked for as a whole."""
@@ -93,6 +97,34 @@ class OverheardUnit:
         return self.tx.fetch(sql, params)
 
 
+async def use_documents(db: Database) -> None:
+    """Call every function that reads or writes documents."""
+    key = DocumentKey("secrets", "shop", "one")
+    body = b'{"metadata": {"uid": "1", "resourceVersion": "1", "ownerReferences": [{"uid": "2"}]}}'
+    anywhere = document_rows.Range("secrets", None, document_rows.Place("", ""))
+    within = document_rows.Range("secrets", "shop", document_rows.Place("shop", ""))
+
+    def unit(tx: Transaction) -> None:
+        document_rows.put(tx, key, "1", lambda _: body)
+        document_rows.put(tx, key._replace(name="two"), "1", lambda _: body)
+        document_rows.part(tx, anywhere, 1)
+        document_rows.part(tx, within, 1)
+        document_rows.dependents(tx, "2")
+        document_rows.delete(tx, key)
+
+    before = (await changes.span(db)).newest
+    await db.write(unit)
+    await document_rows.find(db, key)
+    for each in (anywhere, within):
+        await document_rows.page(db, each, 1)
+        await history.page_at(db, each, 1, before)
+        await history.page_at(db, each, 1, before + 2)
+        await history.count_at(db, each, before)
+    await history.read(db, before, 1)
+    await history.read(db, before, 1, "secrets")
+    await changes.keep_newest(db, 1000)
+
+
 async def use_everything(db: Database) -> None:
     """Call every function of the table modules."""
     app, digest, tag = RepositoryName("shop/app"), Digest.of(b"{}"), Tag("v1")
@@ -139,6 +171,7 @@ async def use_everything(db: Database) -> None:
     watching = changes.watch(db, 3)
     await anext(watching)
     await watching.aclose()
+    await use_documents(db)
 
 
 def test_every_statement_finds_its_rows_by_an_index(file: Path, url: str) -> None:
@@ -156,7 +189,12 @@ def test_every_statement_finds_its_rows_by_an_index(file: Path, url: str) -> Non
             steps = [step for *_, step in plan]
             # `next` and `part` are what a search has found, cut to a page's size and sorted
             read = [step for step in steps if re.match(r"SCAN (?!part|next|\(|CONSTANT)", step)]
-            sorts = [step for step in steps if "TEMP B-TREE" in step and "OVER" not in sql]
+            sorts = [
+                step
+                for step in steps
+                # changes since a revision are few, and grouped by their documents
+                if "TEMP B-TREE" in step and "OVER" not in sql and "FOR GROUP BY" not in step
+            ]
             assert sql in READS_ALL or not (read or sorts), (sql, steps)
 
 
