@@ -293,8 +293,6 @@ def _refusal(error: AuthError) -> Answer:
         code = error.code
     elif isinstance(error, InvalidClient):
         code = "invalid_client"
-    elif isinstance(error, TokenInvalid):
-        code = "invalid_grant"
     elif isinstance(error, Throttled):
         code = "temporarily_unavailable"
     answer = json_answer(_status(error), {"error": code, "error_description": str(error)})
