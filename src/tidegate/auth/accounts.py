@@ -4,8 +4,9 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from tidegate.apimachinery.authorizer import User
-from tidegate.auth.authorizer import ADMINISTRATORS, AUTHENTICATED
+from tidegate.apimachinery.store import Key, ObjectStore
 from tidegate.auth.logins import Login
+from tidegate.auth.users.groups import AUTHENTICATED, AUTHENTICATED_BY_OAUTH, GroupIndex
 from tidegate.metastore import users
 from tidegate.metastore.database import Database
 
@@ -36,17 +37,25 @@ class AccountDirectory(Protocol):
 
 
 class StoredAccounts:
-    """The local users, as they are now in the database."""
+    """The local users, as they are now in the database.
 
-    def __init__(self, database: Database) -> None:
+    A name and its hash are a row; what else there is of a user is her User object, which users
+    made by earlier versions may lack: they have no uid then.
+    """
+
+    def __init__(self, database: Database, store: ObjectStore, groups: GroupIndex) -> None:
         self._database = database
+        self._store = store
+        self._groups = groups
 
     async def find(self, name: str) -> Account | None:
         row = await users.find(self._database, name)
         if row is None or row.disabled:
             return None
-        groups = (AUTHENTICATED, ADMINISTRATORS) if row.admin else (AUTHENTICATED,)
-        return Account(User(row.name, groups), row.password_hash, row.changed_at)
+        document = await self._store.get(Key("users.user.openshift.io", "", name))
+        groups = (*await self._groups.of(name), AUTHENTICATED, AUTHENTICATED_BY_OAUTH)
+        user = User(row.name, groups, document.uid if document is not None else "")
+        return Account(user, row.password_hash, row.changed_at)
 
 
 class LocalLogins:

@@ -8,14 +8,12 @@ it came of, however much longer it would have lived.
 
 from collections.abc import Callable
 
-from tidegate.apimachinery.authorizer import ANONYMOUS, User
-from tidegate.apimachinery.errors import TooManyRequests, Unauthorized
+from tidegate.apimachinery.authorizer import ANONYMOUS
 from tidegate.auth.credentials import Basic, Bearer, parse_authorization
-from tidegate.auth.errors import InvalidCredentials, Throttled, TokenInvalid
+from tidegate.auth.errors import TokenInvalid
 from tidegate.auth.identity import NOBODY, Identity
 from tidegate.auth.login import PasswordLogin
 from tidegate.auth.logins import REGISTRY_AUDIENCES, Login, Logins, looks_like_token
-from tidegate.auth.origin import Headers
 from tidegate.auth.tokens import Tokens
 
 
@@ -73,24 +71,6 @@ class Authenticator:
         except TokenInvalid:
             self._passwords.count_failed_token(client)
             raise
-
-    async def user(self, headers: Headers, client: str) -> User:
-        """Who sends a request with these headers to the API: `http.application.Authenticate`.
-
-        `Unauthorized` or `TooManyRequests` otherwise; without credentials it is nobody.
-        """
-        given = [value for name, value in headers if name == b"authorization"]
-        if not given:
-            return ANONYMOUS
-        try:
-            if len(given) > 1:
-                raise InvalidCredentials
-            credentials = parse_authorization(given[0].decode("latin-1"))
-            return (await self.log_in(credentials, client)).user
-        except Throttled as error:
-            raise TooManyRequests(str(error), retry_after=error.retry_after) from error
-        except InvalidCredentials as error:
-            raise Unauthorized from error
 
     async def _bearer(self, token: str) -> Identity:
         now = self._clock()

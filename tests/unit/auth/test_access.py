@@ -2,9 +2,9 @@ import asyncio
 
 import pytest
 
+from tests.authorizers import MASTERS, Rights
 from tidegate.apimachinery.authorizer import ANONYMOUS, Attributes, User
 from tidegate.auth.access import Decision, decide
-from tidegate.auth.authorizer import ADMINISTRATORS, LocalAuthorizer
 from tidegate.auth.identity import NOBODY, Identity
 from tidegate.auth.scope import Grant, repository_grant, rights
 from tidegate.oci.name import RepositoryName
@@ -12,7 +12,7 @@ from tidegate.oci.name import RepositoryName
 WEB = RepositoryName("shop/web")
 PULL, PUSH = repository_grant(WEB, "pull"), repository_grant(WEB, "push")
 OTHER = repository_grant(RepositoryName("shop/other"), "pull", "push", "delete")
-ADMIN = User("admin", (ADMINISTRATORS,))
+ADMIN = User("admin", (MASTERS,))
 ANN = User("ann", ("system:authenticated",))
 
 
@@ -40,7 +40,7 @@ ANN = User("ann", ("system:authenticated",))
 def test_the_right_is_needed_and_the_scope_only_narrows(
     identity: Identity, needed: Grant, public: bool, decision: Decision
 ) -> None:
-    authorizer = LocalAuthorizer(anonymous_pull=public)
+    authorizer = Rights(anonymous_pull=public)
     assert asyncio.run(decide(identity, rights(needed), needed, authorizer)) is decision
 
 
@@ -70,7 +70,7 @@ def test_any_one_of_the_alternatives_suffices() -> None:
 def test_where_no_right_is_needed_being_somebody_or_holding_a_token_is_enough(
     identity: Identity, decision: Decision
 ) -> None:
-    authorizer = LocalAuthorizer(anonymous_pull=False)
+    authorizer = Rights()
     assert asyncio.run(decide(identity, (), None, authorizer)) is decision
 
 
@@ -79,7 +79,7 @@ def test_where_no_right_is_needed_being_somebody_or_holding_a_token_is_enough(
     [("update", "imagestreams/layers"), ("get", "imagestreams"), ("list", "imagestreams/layers")],
 )
 def test_anonymous_pull_allows_nothing_but_to_pull(verb: str, resource: str) -> None:
-    authorizer = LocalAuthorizer(anonymous_pull=True)
+    authorizer = Rights(anonymous_pull=True)
     asked = Attributes(verb, resource, "shop", "web")
     assert not asyncio.run(authorizer.authorize(ANONYMOUS, asked))
     assert asyncio.run(authorizer.authorize(ADMIN, asked))

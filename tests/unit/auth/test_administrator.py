@@ -6,19 +6,23 @@ from typing import NamedTuple
 
 import pytest
 
+from tidegate.apimachinery.authorizer import User
+from tidegate.apimachinery.store import Key
 from tidegate.auth.accounts import StoredAccounts
 from tidegate.auth.administrator import (
     change_password,
     first_administrator,
     generate_password,
 )
-from tidegate.auth.authorizer import ADMINISTRATORS
 from tidegate.auth.errors import InvalidCredentials, PasswordRefused
 from tidegate.auth.keys import KeyRing, ensure_signing_key
 from tidegate.auth.login import PasswordLogin
 from tidegate.auth.passwords import PasswordHashes
+from tidegate.auth.users import local
+from tidegate.auth.users.groups import GroupIndex
 from tidegate.metastore import keys, users
 from tidegate.metastore.database import Database, Transaction
+from tidegate.metastore.documents import Documents
 from tidegate.metastore.migrate import migrate
 from tidegate.metastore.open import open_database
 
@@ -27,20 +31,27 @@ NOW = 1_767_323_045.25
 
 class Store(NamedTuple):
     database: Database
+    documents: Documents
     hashes: PasswordHashes
 
+    @property
+    def accounts(self) -> StoredAccounts:
+        return StoredAccounts(self.database, self.documents, GroupIndex(self.documents))
+
     async def login(self, name: str, password: str) -> None:
-        accounts = StoredAccounts(self.database)
-        await PasswordLogin(accounts, self.hashes, lambda: NOW).login(name, password, "")
+        await PasswordLogin(self.accounts, self.hashes, lambda: NOW).login(name, password, "")
 
 
 @asynccontextmanager
 async def opened(url: str) -> AsyncIterator[Store]:
     database, hashes = await open_database(url), PasswordHashes()
+    documents = Documents(database)
+    await documents.start()
     try:
-        yield Store(database, hashes)
+        yield Store(database, documents, hashes)
     finally:
         hashes.close()
+        await documents.close()
         await database.close()
 
 
@@ -68,9 +79,10 @@ def test_the_first_start_makes_an_administrator_with_a_generated_password(run: R
         password = await first_administrator(store.database, store.hashes, "", NOW)
         assert password is not None
         await store.login("admin", password)
-        account = await StoredAccounts(store.database).find("admin")
+        account = await store.accounts.find("admin")
         assert account is not None
-        assert ADMINISTRATORS in account.user.groups
+        binding = Key("clusterrolebindings.rbac.authorization.k8s.io", "", "cluster-admin-admin")
+        assert await store.documents.get(binding) is not None
         assert password not in account.password_hash
 
     run(scenario)
@@ -111,7 +123,7 @@ def test_processes_that_start_together_make_one_administrator(run: Run) -> None:
 
 def test_a_changed_password_is_another_generation_of_the_account(run: Run) -> None:
     async def scenario(store: Store) -> None:
-        accounts = StoredAccounts(store.database)
+        accounts = store.accounts
         await first_administrator(store.database, store.hashes, "first password", NOW)
         before = await accounts.find("admin")
         changed = await change_password(
@@ -126,6 +138,37 @@ def test_a_changed_password_is_another_generation_of_the_account(run: Run) -> No
         await store.login("admin", "second password")
         with pytest.raises(InvalidCredentials):
             await store.login("admin", "first password")
+
+    run(scenario)
+
+
+def test_an_account_is_her_user_object_and_the_groups_that_name_her(run: Run) -> None:
+    async def scenario(store: Store) -> None:
+        await first_administrator(store.database, store.hashes, "given password", NOW)
+        accounts, key = store.accounts, Key("users.user.openshift.io", "", "admin")
+        await store.documents.write(lambda tx: local.add_to_group(tx, "ops", ["admin"], NOW))
+        account = await accounts.find("admin")
+        document = await store.documents.get(key)
+        assert account is not None
+        assert document is not None
+        groups = ("ops", "system:authenticated", "system:authenticated:oauth")
+        assert account.user == User("admin", groups, document.uid)
+
+    run(scenario)
+
+
+def test_a_user_of_an_earlier_version_has_no_uid_until_she_is_adopted(run: Run) -> None:
+    async def scenario(store: Store) -> None:
+        row = users.User("old", "hash", admin=True, disabled=False, changed_at=NOW)
+        await store.database.write(lambda tx: users.put(tx, row))
+        before = await store.accounts.find("old")
+        await store.documents.write(lambda tx: local.ensure_objects(tx, "old", NOW))
+        after = await store.accounts.find("old")
+        assert before is not None
+        assert after is not None
+        groups = ("system:authenticated", "system:authenticated:oauth")
+        assert before.user == User("old", groups), "the column makes nobody an administrator"
+        assert after.user.uid
 
     run(scenario)
 
@@ -148,7 +191,7 @@ def test_a_disabled_user_has_no_account(run: Run) -> None:
             users.put(tx, user._replace(disabled=True, changed_at=NOW + 1))
 
         await store.database.write(disable)
-        assert await StoredAccounts(store.database).find("admin") is None
+        assert await store.accounts.find("admin") is None
         with pytest.raises(InvalidCredentials):
             await store.login("admin", "given password")
 

@@ -4,7 +4,6 @@ import pytest
 
 from tests.unit.auth.world import World
 from tidegate.apimachinery.authorizer import ANONYMOUS, User
-from tidegate.apimachinery.errors import TooManyRequests, Unauthorized
 from tidegate.auth.credentials import Basic, Bearer
 from tidegate.auth.errors import InvalidCredentials, Throttled, TokenInvalid
 from tidegate.auth.identity import NOBODY, Identity
@@ -196,43 +195,3 @@ def test_a_registry_token_of_a_kind_that_is_no_longer_configured_is_void(world: 
     issued = world.run(world.tokens.issue("eve", "vouched:1", GRANTS, world.now))
     with pytest.raises(TokenInvalid, match="revoked"):
         authenticate(world, f"Bearer {issued.token}")
-
-
-def api_user(world: World, *authorization: str) -> User:
-    headers = [(b"host", b"x"), *((b"authorization", each.encode()) for each in authorization)]
-    return world.run(world.authenticator.user(headers, HERE))
-
-
-def test_the_api_takes_whoever_shows_nothing_for_anonymous(world: World) -> None:
-    assert api_user(world) == ANONYMOUS
-
-
-def test_the_api_takes_passwords_and_tokens_of_logins(world: World) -> None:
-    world.accept(Vouched())
-    world.set_password("ann", "correct horse")
-    assert api_user(world, f"Bearer {ACCESS_TOKEN}") == EVE
-    assert api_user(world, basic("ann", "correct horse")).name == "ann"
-
-
-def test_the_api_refuses_everything_else(world: World) -> None:
-    world.accept(Vouched())
-    world.set_password("ann", "correct horse")
-    for headers in (
-        (bearer(world),),
-        ("Bearer x",),
-        ("Digest x",),
-        (f"Bearer {ACCESS_TOKEN}", f"Bearer {ACCESS_TOKEN}"),
-        (basic("ann", "wrong"),),
-    ):
-        with pytest.raises(Unauthorized):
-            api_user(world, *headers)
-
-
-def test_the_api_says_when_to_come_again_after_too_many_failures(world: World) -> None:
-    world.set_password("ann", "correct horse")
-    for _ in range(5):
-        with pytest.raises(Unauthorized):
-            api_user(world, basic("ann", "wrong"))
-    with pytest.raises(TooManyRequests) as refusal:
-        api_user(world, basic("ann", "wrong"))
-    assert refusal.value.retry_after >= 1

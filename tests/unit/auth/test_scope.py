@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.authorizers import MASTERS, Rights
 from tidegate.apimachinery.authorizer import ANONYMOUS, Attributes, User
-from tidegate.auth.authorizer import ADMINISTRATORS, LocalAuthorizer
 from tidegate.auth.errors import InvalidScope
 from tidegate.auth.scope import (
     CATALOG,
@@ -141,15 +141,15 @@ def test_nobody_gets_more_than_she_asked_for_nor_more_than_she_may(
 
 def test_an_administrator_gets_all_that_she_asks_for() -> None:
     asked = parse_scopes(["repository:a/b:* registry:catalog:*"])
-    administrator = User("admin", (ADMINISTRATORS,))
-    granted = asyncio.run(narrow(asked, administrator, LocalAuthorizer(anonymous_pull=False)))
+    administrator = User("admin", (MASTERS,))
+    granted = asyncio.run(narrow(asked, administrator, Rights()))
     assert granted == asked
 
 
 def test_nobody_in_particular_gets_pull_where_anonymous_pull_is_on_and_else_nothing() -> None:
     asked = parse_scopes(["repository:a/b:pull,push,delete registry:catalog:*"])
     for anonymous_pull, granted in ((True, (grant("a/b", "pull"),)), (False, ())):
-        authorizer = LocalAuthorizer(anonymous_pull=anonymous_pull)
+        authorizer = Rights(anonymous_pull=anonymous_pull)
         assert asyncio.run(narrow(asked, ANONYMOUS, authorizer)) == granted
 
 

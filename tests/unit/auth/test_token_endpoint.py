@@ -5,9 +5,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.unit.auth.world import ADMINISTRATORS, World
+from tests.authorizers import MASTERS, Rights
+from tests.unit.auth.world import World
 from tidegate.apimachinery.authorizer import User
-from tidegate.auth.authorizer import LocalAuthorizer
 from tidegate.auth.errors import AuthError, InvalidCredentials, InvalidScope, InvalidTokenRequest
 from tidegate.auth.identity import Identity
 from tidegate.auth.logins import Login
@@ -27,7 +27,7 @@ BASIC = "Basic " + base64.b64encode(b"admin:correct horse").decode()
 
 
 def endpoint(world: World, *, anonymous_pull: bool = False) -> TokenEndpoint:
-    authorizer = LocalAuthorizer(anonymous_pull=anonymous_pull)
+    authorizer = Rights(anonymous_pull=anonymous_pull)
     return TokenEndpoint(world.authenticator, world.tokens, authorizer, "tidegate", world.clock)
 
 
@@ -78,8 +78,9 @@ def test_a_login_without_a_scope_gives_a_token_for_nothing(world: World) -> None
 
 
 def test_a_user_gets_the_part_of_the_scope_that_she_has_the_right_to(world: World) -> None:
-    world.set_password("admin", "correct horse")
-    request = query(scope="repository:shop/web:pull,push,delete registry:catalog:*")
+    world.set_password("ann", "correct horse")
+    basic = "Basic " + base64.b64encode(b"ann:correct horse").decode()
+    request = query(basic, scope="repository:shop/web:pull,push,delete registry:catalog:*")
     assert issue(world, request, anonymous_pull=True).answer.scope == "repository:shop/web:pull"
     assert issue(world, request).answer.scope == ""
 
@@ -138,7 +139,7 @@ def test_a_token_does_not_buy_another(world: World) -> None:
 
 
 def test_a_token_of_the_api_buys_a_registry_token_that_ends_with_it(world: World) -> None:
-    user = User("eve", (ADMINISTRATORS,))
+    user = User("eve", (MASTERS,))
     api_token = "sha256~" + "A" * 43
 
     class Vouched:

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
+from tests.authorizers import MASTERS
 from tidegate.apimachinery.authorizer import User
 from tidegate.auth.accounts import Account, LocalLogins
 from tidegate.auth.authenticator import Authenticator
@@ -18,8 +19,6 @@ from tidegate.auth.users.groups import AUTHENTICATED
 from tidegate.metastore.keys import Key
 
 T = TypeVar("T")
-
-ADMINISTRATORS = "system:masters"
 
 
 class CountedHashes(PasswordHashes):
@@ -68,7 +67,7 @@ class World:
         return self.keys
 
     def set_password(self, name: str, password: str, *, admin: bool = False) -> None:
-        groups = (AUTHENTICATED, ADMINISTRATORS) if admin else (AUTHENTICATED,)
+        groups = (AUTHENTICATED, MASTERS) if admin else (AUTHENTICATED,)
         encoded = self.run(self.hashes.hash(password))
         self.accounts[name] = Account(User(name, groups), encoded, self.now)
 
