@@ -8,7 +8,7 @@ import asyncio
 import platform
 import sys
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from ipaddress import ip_network
@@ -40,6 +40,7 @@ from tidegate.auth.oauth.tokens import AccessTokens
 from tidegate.auth.origin import Origins
 from tidegate.auth.passwords import PasswordHashes
 from tidegate.auth.projects import serving as projects_serving
+from tidegate.auth.projects.ending import Ending
 from tidegate.auth.projects.provision import provision
 from tidegate.auth.projects.storage import requestable
 from tidegate.auth.provisioning import Provision, Provisioning
@@ -50,9 +51,12 @@ from tidegate.auth.serviceaccounts.tokens import ServiceAccountTokens
 from tidegate.auth.token_endpoint import TokenEndpoint
 from tidegate.auth.tokens import Tokens
 from tidegate.auth.users import serving as users_serving
+from tidegate.auth.users.groups import GroupIndex
 from tidegate.config import Settings
 from tidegate.controllers.adoption import adopt_projects
 from tidegate.controllers.change_compaction import compact_changes
+from tidegate.controllers.namespaces import keep_namespaces
+from tidegate.controllers.pull_secrets import renew_pull_secrets
 from tidegate.controllers.upload_purge import purge_uploads
 from tidegate.kinds import serving as kinds_serving
 from tidegate.metastore import keys
@@ -65,6 +69,7 @@ from tidegate.metastore.errors import (
     MetastoreUnavailable,
 )
 from tidegate.metastore.open import open_database
+from tidegate.metastore.projects import purge_all
 from tidegate.observability.audit import Audit, AuditLog, AuditOff, StandardOutput
 from tidegate.observability.request_id import REQUEST_ID, accept_request_id
 from tidegate.observability.rotating_file import RotatingFile
@@ -136,9 +141,12 @@ async def assemble(settings: Settings) -> AsyncIterator["Application"]:
         served = _served(settings, database, store, authorizer, identities)
         api = _api(served, authorizer, identities, audit, origins)
         oauth = OAuthApplication(identities.oauth, origins, audit, exchanges=False)
-        for loop in _loops(settings, database, store, registry, identities):
+        namespaced = [each.resource.key for each in served if each.resource.namespaced]
+        ending = Ending(store, namespaced, lambda project: purge_all(database, project))
+        for loop in _loops(settings, database, store, registry, identities, ending):
             stack.callback(asyncio.create_task(loop).cancel)
-        yield Application(registry, token, api, oauth, database)
+        others: dict[str, Handler] = {TOKEN_PATH: token, **dict.fromkeys(OAUTH_PATHS, oauth)}
+        yield Application(registry, api, others, database, api.end_watches)
 
 
 def _identities(
@@ -146,7 +154,7 @@ def _identities(
 ) -> Identities:
     """Passwords, access tokens, service accounts, identity providers, exchanged tokens."""
     ring = KeyRing(lambda: keys.signing(database))
-    directory = StoredAccounts(database)
+    directory = StoredAccounts(database, store, GroupIndex(store))
     passwords = PasswordLogin(directory, hashes, time.monotonic)
     accounts = ServiceAccountTokens(ring, store, hosts=settings.pull_secret_hosts)
     kinds = (LocalLogins(directory), AccessTokens(store, directory), accounts)
@@ -256,12 +264,20 @@ def _loops(
     store: Documents,
     registry: Registry,
     identities: Identities,
+    ending: Ending,
 ) -> list[Coroutine[Any, Any, None]]:
     """What each process does again and again beside serving."""
     return [
         purge_uploads(registry.uploads, settings.upload_expiry, settings.purge_interval),
         compact_changes(database, settings.purge_interval),
         adopt_projects(database, store, lambda: identities.accounts.signer(time.time())),
+        keep_namespaces(
+            store,
+            ending,
+            identities.accounts.signer,
+            settings.purge_interval,
+        ),
+        renew_pull_secrets(store, identities.accounts.signer, settings.purge_interval),
     ]
 
 
@@ -275,16 +291,18 @@ class Application:
     def __init__(
         self,
         registry: Handler,
-        token: Handler,
-        api: ApiApplication,
-        oauth: Handler,
+        api: Handler,
+        others: Mapping[str, Handler],
         database: Database,
+        end_streams: Callable[[], None],
     ) -> None:
+        """`others` serve single paths; `end_streams` ends what would never end by itself."""
         self._registry = registry
         self._api = api
+        self._end_streams = end_streams
         self.database = database
         self._paths: dict[str, Handler] = {
-            TOKEN_PATH: token,
+            **others,
             "/": self._live,
             "/healthz": self._live,
             "/livez": self._live,
@@ -293,7 +311,6 @@ class Application:
             "/api": api,
             "/apis": api,
             "/version": api,
-            **dict.fromkeys(OAUTH_PATHS, oauth),
         }
         self._in_flight = 0
         self.draining = False
@@ -327,7 +344,7 @@ class Application:
     async def drain(self, patience: float) -> None:
         """Turn new requests away until those in flight have ended, at most `patience` seconds."""
         self.draining = True
-        self._api.end_watches()
+        self._end_streams()
         try:
             async with asyncio.timeout(patience):
                 await self._idle.wait()

@@ -10,7 +10,9 @@ import pytest
 
 from tests.server import PASSWORD, USERNAME
 from tidegate.app import Application, assemble
-from tidegate.cli.setup import change_password, prepare
+from tidegate.auth.administrator import change_password
+from tidegate.auth.passwords import PasswordHashes
+from tidegate.cli.setup import prepare
 from tidegate.config import Settings, load
 
 REPOSITORY = "shop/web"
@@ -84,7 +86,7 @@ def test_a_drain_ends_at_its_bound_although_a_request_does_not(settings: Setting
             await asyncio.Event().wait()
 
         async with assemble(settings) as application:
-            stuck = Application(never, never, application.database)
+            stuck = Application(never, never, {}, application.database, lambda: None)
             request = asyncio.create_task(
                 stuck({"path": "/v2/", "headers": [], "method": "GET"}, _no_body, _ignore)
             )
@@ -117,14 +119,21 @@ def test_a_new_password_voids_the_old_one_and_its_tokens(settings: Settings) -> 
             token = (await client.get("/openshift/token")).json()["token"]
             bearer = {"Authorization": f"Bearer {token}"}
             assert (await client.get("/v2/", auth=None, headers=bearer)).status_code == 200
-            assert await change_password(settings, USERNAME, "another-password")
+            hashes = PasswordHashes()
+            changed = await change_password(
+                application.database, hashes, USERNAME, "another-password", time.time()
+            )
+            assert changed
             assert (await client.get("/v2/")).status_code == 401
             assert (await client.get("/v2/", auth=(USERNAME, "another-password"))).is_success
             deadline = time.monotonic() + 30
             while (await client.get("/v2/", auth=None, headers=bearer)).status_code != 401:
                 assert time.monotonic() < deadline
                 await asyncio.sleep(0.05)
-            assert not await change_password(settings, "nobody", "another-password")
+            assert not await change_password(
+                application.database, hashes, "nobody", "another-password", time.time()
+            )
+            hashes.close()
 
     asyncio.run(look())
 

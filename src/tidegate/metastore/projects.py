@@ -29,6 +29,9 @@ _LIVE = """(
   OR EXISTS (SELECT 1 FROM links l WHERE l.repository_id = r.id AND l.deleted_at IS NULL)
 )"""
 
+PURGED_AT_ONCE = 100
+"""Rows of one table in one transaction."""
+
 _END = "0"
 """The character after `/`: `PROJECT/` to `PROJECT0` is the range of a project's repositories."""
 
@@ -61,6 +64,13 @@ async def with_content(db: Database, after: str, limit: int) -> list[str]:
         found.append(project)
         position = f"{project}{_END}"
     return found
+
+
+async def purge_all(db: Database, project: str) -> bool:
+    """Remove all that the project's repositories hold, a little at a time; True in the end."""
+    while await db.write(lambda tx: purge(tx, project, PURGED_AT_ONCE)):
+        pass
+    return True
 
 
 def purge(tx: Transaction, project: str, limit: int) -> bool:

@@ -5,31 +5,37 @@ import atexit
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 
 import httpx
 
+from tests.authorizers import Rights
 from tests.registry_client import RegistryClient
 from tests.server import PASSWORD, USERNAME
-from tidegate.apimachinery.authorizer import Attributes, Authorizer, User
-from tidegate.auth.accounts import StoredAccounts
+from tidegate.apimachinery.authorizer import Authorizer, User
+from tidegate.apimachinery.store import Key
+from tidegate.auth.accounts import LocalLogins, StoredAccounts
 from tidegate.auth.authenticator import Authenticator
-from tidegate.auth.authorizer import LocalAuthorizer
 from tidegate.auth.keys import KeyRing
 from tidegate.auth.login import PasswordLogin
+from tidegate.auth.logins import Logins
+from tidegate.auth.origin import Origins
 from tidegate.auth.passwords import PasswordHashes
+from tidegate.auth.provisioning import Provisioning
 from tidegate.auth.token_endpoint import TokenEndpoint
 from tidegate.auth.tokens import Tokens
+from tidegate.auth.users.groups import GroupIndex
 from tidegate.cli.setup import prepare
 from tidegate.config import load
 from tidegate.metastore import keys, users
 from tidegate.metastore.database import Database
+from tidegate.metastore.documents import Documents
 from tidegate.metastore.open import open_database
 from tidegate.observability.audit import AuditEvent
-from tidegate.registry.access import SERVICE, TOKEN_PATH, Access, Origins
+from tidegate.registry.access import SERVICE, TOKEN_PATH, Access
 from tidegate.registry.request import Receive, Scope, Send
 from tidegate.registry.service import Registry
 from tidegate.registry.token import TokenService
@@ -45,19 +51,6 @@ class Recorded(list[AuditEvent]):
 
     def close(self) -> None:
         pass
-
-
-class Rights:
-    """An authorizer of a written list: `(user, verb, project)`; administrators may everything."""
-
-    def __init__(self, *allowed: tuple[str, str, str]) -> None:
-        self._allowed = set(allowed)
-        self._administrators = LocalAuthorizer(anonymous_pull=False)
-
-    async def authorize(self, user: User, attributes: Attributes) -> bool:
-        if (user.name, attributes.verb, attributes.namespace) in self._allowed:
-            return True
-        return await self._administrators.authorize(user, attributes)
 
 
 class InProcess:
@@ -135,21 +128,28 @@ def in_process(
     """A registry whose bytes are in memory; `more_users` have the same password."""
     url = f"sqlite:///{directory / 'metadata.db'}"
     shutil.copy(_prepared(), directory / "metadata.db")
-    authorizer = authorizer or LocalAuthorizer(anonymous_pull=False)
+    authorizer = authorizer or Rights()
     with asyncio.Runner() as runner:
         database = runner.run(open_database(url))
         hashes = PasswordHashes()
         for name in more_users:
             runner.run(_add(database, hashes, name))
-        accounts = StoredAccounts(database)
+        store = Documents(database)
+        runner.run(store.start())
+        accounts = StoredAccounts(database, store, GroupIndex(store))
         login = PasswordLogin(accounts, hashes, time.monotonic)
         tokens = Tokens(KeyRing(lambda: keys.signing(database)), SERVICE)
         origins = Origins("", ())
-        access = Access(Authenticator(login, tokens, accounts, time.time), authorizer, origins)
+        logins = Logins((LocalLogins(accounts),), time.monotonic)
+        authenticator = Authenticator(login, logins, tokens, time.time)
+        provisioning = Provisioning(store, authorizer, lambda _: True, _bare_project(store))
+        access = Access(authenticator, provisioning, origins)
         audit = Recorded()
-        registry = Registry(database, BlobStore(Memory(capacity)), access, audit, sparse=sparse)
+        registry = Registry(
+            database, BlobStore(Memory(capacity)), access, audit, provisioning, sparse=sparse
+        )
         token = TokenService(
-            TokenEndpoint(login, tokens, authorizer, SERVICE, time.time), origins, audit
+            TokenEndpoint(authenticator, tokens, provisioning, SERVICE, time.time), origins, audit
         )
         running = InProcess(runner, registry, token)
         running.audit = audit
@@ -157,7 +157,20 @@ def in_process(
             yield running
         finally:
             hashes.close()
+            runner.run(store.close())
             runner.run(database.close())
+
+
+def _bare_project(store: Documents) -> Callable[[str, User], Awaitable[None]]:
+    """Makes the namespaces that pushes go to, and nothing in them."""
+
+    async def make(project: str, _user: User) -> None:
+        def encode(_revision: int) -> bytes:
+            return b'{"metadata":{"name":"%s"}}' % project.encode()
+
+        await store.write(lambda tx: tx.put(Key("namespaces", "", project), project, encode))
+
+    return make
 
 
 @cache

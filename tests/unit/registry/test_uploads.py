@@ -6,9 +6,10 @@ from pathlib import Path
 import httpx
 import pytest
 
+from tests.authorizers import Rights
 from tests.images import Content
 from tests.registry_client import RegistryClient, error_codes
-from tests.unit.registry.in_process import InProcess, Rights, in_process
+from tests.unit.registry.in_process import InProcess, in_process
 
 BLOB = Content(b"0123456789" * 30)
 OTHER = Content(b"other")
@@ -155,9 +156,10 @@ def test_a_mount_of_what_is_not_there_starts_an_upload(client: RegistryClient, s
 
 
 def test_a_mount_from_a_repository_the_user_cannot_read_starts_an_upload(tmp_path: Path) -> None:
-    rights = Rights(("una", "update", "b"), ("una", "get", "b"))
+    rights = Rights(("una", "update", "b"), ("una", "get", "b"), ("una", "create", "b"))
     with in_process(tmp_path, rights, more_users=("una",)) as registry:
         registry.client().put_blob("a/x", BLOB)
+        registry.client().put_blob("b/there", Content(b"the project is"))
         una = registry.client("una")
         for query in ("&from=a/x", ""):
             answer = una.http.post(f"/v2/b/x/blobs/uploads/?mount={BLOB.digest}{query}")
