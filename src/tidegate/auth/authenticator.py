@@ -6,11 +6,12 @@ Invariant: an identity is somebody who may log in now: a registry token is void 
 it came of, however much longer it would have lived.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from tidegate.apimachinery.authorizer import ANONYMOUS
 from tidegate.auth.credentials import Basic, Bearer, parse_authorization
-from tidegate.auth.errors import TokenInvalid
+from tidegate.auth.errors import IssuerUnavailable, TokenInvalid
 from tidegate.auth.identity import NOBODY, Identity
 from tidegate.auth.login import PasswordLogin
 from tidegate.auth.logins import REGISTRY_AUDIENCES, Login, Logins, looks_like_token
@@ -47,11 +48,8 @@ class Authenticator:
         if not looks_like_token(credentials.password):
             account = await self._passwords.login(credentials.name, credentials.password, client)
             return Identity(account.user)
-        try:
+        with self._counting(client):
             return await self._bearer(credentials.password)
-        except TokenInvalid:
-            self._passwords.count_failed_token(client)
-            raise
 
     async def log_in(
         self, credentials: Basic | Bearer, client: str, audiences: tuple[str, ...] = ()
@@ -66,8 +64,16 @@ class Authenticator:
         if not looks_like_token(credentials.password):
             account = await self._passwords.login(credentials.name, credentials.password, client)
             return account.login
-        try:
+        with self._counting(client):
             return await self._logins.authenticate(credentials.password, self._clock(), audiences)
+
+    @contextmanager
+    def _counting(self, client: str) -> Iterator[None]:
+        """A token in a password's place: one that does not hold counts as a failed login."""
+        try:
+            yield
+        except IssuerUnavailable:
+            raise
         except TokenInvalid:
             self._passwords.count_failed_token(client)
             raise

@@ -22,6 +22,10 @@ class TokenInvalid(InvalidCredentials):
     """A bearer token that is not one of ours, or no longer."""
 
 
+class IssuerUnavailable(TokenInvalid):
+    """A token that cannot be checked, as its issuer does not give its keys: nobody's guess."""
+
+
 class Throttled(AuthError):
     """Too many failures before this attempt, which was not even tried."""
 

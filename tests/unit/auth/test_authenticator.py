@@ -5,7 +5,7 @@ import pytest
 from tests.unit.auth.world import World
 from tidegate.apimachinery.authorizer import ANONYMOUS, User
 from tidegate.auth.credentials import Basic, Bearer
-from tidegate.auth.errors import InvalidCredentials, Throttled, TokenInvalid
+from tidegate.auth.errors import InvalidCredentials, IssuerUnavailable, Throttled, TokenInvalid
 from tidegate.auth.identity import NOBODY, Identity
 from tidegate.auth.logins import RELIED_ON, Login
 from tidegate.auth.scope import repository_grant
@@ -195,3 +195,16 @@ def test_a_registry_token_of_a_kind_that_is_no_longer_configured_is_void(world: 
     issued = world.run(world.tokens.issue("eve", "vouched:1", GRANTS, world.now))
     with pytest.raises(TokenInvalid, match="revoked"):
         authenticate(world, f"Bearer {issued.token}")
+
+
+def test_an_issuer_that_is_down_is_no_guess_of_its_users(world: World) -> None:
+    class Down(Vouched):
+        async def authenticate(
+            self, token: str, now: float, audiences: tuple[str, ...] = ()
+        ) -> Login | None:
+            raise IssuerUnavailable("the token's issuer cannot be asked for its keys")
+
+    world.accept(Down())
+    for _ in range(60):
+        with pytest.raises(IssuerUnavailable):
+            authenticate(world, basic("x", ACCESS_TOKEN))

@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable
 from typing import TypeVar
 from urllib.parse import urlencode
 
+from tidegate.apimachinery.errors import RequestTooLarge
 from tidegate.apimachinery.http.request import Receive, Request, Scope, Send
 from tidegate.apimachinery.http.response import Answer, json_answer, write
 from tidegate.auth.credentials import Basic, parse_authorization
@@ -35,6 +36,7 @@ from tidegate.auth.oauth.grant import Fields, InvalidClient, read_fields, read_f
 from tidegate.auth.oauth.pages import Page, code_page, fault_page, login_page, token_page
 from tidegate.auth.oauth.server import Granted, OAuthServer, metadata
 from tidegate.auth.origin import Origins
+from tidegate.metastore.errors import MetastoreError
 from tidegate.observability.audit import Audit, AuditEvent
 from tidegate.observability.request_id import REQUEST_ID
 from tidegate.observability.timestamp import rfc3339
@@ -89,6 +91,11 @@ class OAuthApplication:
             answer = _redirect(error.location)
         except AuthError as error:
             answer = _refusal(error)
+        except RequestTooLarge as error:
+            answer = json_answer(413, {"error": "invalid_request", "error_description": str(error)})
+        except MetastoreError:
+            answer = json_answer(503, {"error": "temporarily_unavailable"})
+            answer.headers.append((b"retry-after", b"1"))
         except ClientGone:
             return
         answer.headers.append(_NO_STORE)

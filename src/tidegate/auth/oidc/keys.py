@@ -17,7 +17,7 @@ import msgspec
 from joserfc.errors import JoseError
 from joserfc.jwk import Key, import_key
 
-from tidegate.auth.errors import TokenInvalid
+from tidegate.auth.errors import IssuerUnavailable
 from tidegate.remote.errors import RemoteError
 
 log = logging.getLogger(__name__)
@@ -34,10 +34,6 @@ STALE_FOR = 86_400.0
 KEYS_LIMIT = 100
 
 Fetch = Callable[[str], Awaitable[bytes]]
-
-
-class IssuerUnavailable(TokenInvalid):
-    """A token that cannot be checked, since its issuer's keys cannot be had."""
 
 
 class _Discovery(msgspec.Struct):

@@ -36,10 +36,11 @@ class UserStorage(DocumentStorage[User]):
         if name != SELF:
             return await super().get(call, name)
         document = await self._users.get(Key(USERS.key, "", call.user.name))
-        user = read(USERS, document) if document is not None else User()
-        user.api_version, user.kind = USERS.api_version, USERS.kind
-        user.metadata.name = call.user.name
-        user.metadata.uid = call.user.uid
+        if document is not None:
+            user = read(USERS, document)
+        else:
+            user = User(api_version=USERS.api_version, kind=USERS.kind)
+            user.metadata.name, user.metadata.uid = call.user.name, call.user.uid
         user.groups = sorted(call.user.groups)
         return msgspec.json.encode(user)
 

@@ -2,13 +2,20 @@
 
 import asyncio
 import re
+from collections.abc import Callable
+from typing import TypeVar
 
 import pytest
 
+from tests.unit.apimachinery.memory_store import MemoryStore
 from tests.unit.auth.oauth.site import HERE, IMPLICIT, S256, VERIFIER, Site, sent_on
+from tidegate.apimachinery.store import DocumentTransaction
 from tidegate.auth.errors import TokenInvalid
 from tidegate.auth.logins import RELIED_ON
 from tidegate.auth.oauth.tokens import name_of
+from tidegate.metastore.errors import MetastoreBusy
+
+T = TypeVar("T")
 
 AUTHORIZE = (
     "/oauth/authorize?client_id=openshift-challenging-client&response_type=code"
@@ -316,6 +323,22 @@ def test_nothing_else_is_served(site: Site) -> None:
     assert site.get("/oauth/info").status_code == 404
     assert site.send("DELETE", "/oauth/authorize").status_code == 405
     assert site.get("/oauth/token/implicit").status_code == 200
+
+
+def test_more_than_a_form_could_have_is_not_read(site: Site) -> None:
+    answer = site.post("/oauth/token", data={"code": "x" * 4_000_000})
+    assert (answer.status_code, answer.json()["error"]) == (413, "invalid_request")
+
+
+def test_a_database_that_does_not_answer_is_told_as_such(site: Site) -> None:
+    class Busy(MemoryStore):
+        async def write(self, unit: Callable[[DocumentTransaction], T]) -> T:
+            raise MetastoreBusy("1024 writes are waiting already")
+
+    site.application._server._store = Busy()
+    answer = site.challenged()
+    assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
+    assert "waiting" not in answer.text
 
 
 def test_a_host_header_that_is_none_is_refused(site: Site) -> None:

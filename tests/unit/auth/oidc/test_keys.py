@@ -4,8 +4,8 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from tests.unit.auth.oidc.provider import ISSUER, NOW, Provider, key
-from tidegate.auth.errors import TokenInvalid
-from tidegate.auth.oidc.keys import ASKED_EVERY, FRESH_FOR, STALE_FOR, IssuerKeys, IssuerUnavailable
+from tidegate.auth.errors import IssuerUnavailable, TokenInvalid
+from tidegate.auth.oidc.keys import ASKED_EVERY, FRESH_FOR, STALE_FOR, IssuerKeys
 from tidegate.auth.oidc.verification import ALGORITHMS, verified
 
 
