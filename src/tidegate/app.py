@@ -37,6 +37,7 @@ from tidegate.auth.oauth.application import PATHS as OAUTH_PATHS
 from tidegate.auth.oauth.application import OAuthApplication
 from tidegate.auth.oauth.server import OAuthServer
 from tidegate.auth.oauth.tokens import AccessTokens
+from tidegate.auth.oidc.configuration import Issuers
 from tidegate.auth.origin import Origins
 from tidegate.auth.passwords import PasswordHashes
 from tidegate.auth.projects import serving as projects_serving
@@ -55,8 +56,10 @@ from tidegate.auth.users.groups import GroupIndex
 from tidegate.config import Settings
 from tidegate.controllers.adoption import adopt_projects
 from tidegate.controllers.change_compaction import compact_changes
+from tidegate.controllers.key_rotation import rotate_keys
 from tidegate.controllers.namespaces import keep_namespaces
 from tidegate.controllers.pull_secrets import renew_pull_secrets
+from tidegate.controllers.token_purge import purge_tokens
 from tidegate.controllers.upload_purge import purge_uploads
 from tidegate.kinds import serving as kinds_serving
 from tidegate.metastore import keys
@@ -116,7 +119,9 @@ async def assemble(settings: Settings) -> AsyncIterator["Application"]:
 
         authorizer = RbacAuthorizer(store, time.monotonic)
         await authorizer.start()
-        identities = _identities(settings, database, store, hashes)
+        issuers = Issuers.open(settings.oidc, settings.ci)
+        stack.push_async_callback(issuers.close)
+        identities = _identities(settings, database, store, hashes, issuers)
         origins = Origins(
             settings.public_url, tuple(ip_network(each) for each in settings.trusted_proxies)
         )
@@ -140,7 +145,7 @@ async def assemble(settings: Settings) -> AsyncIterator["Application"]:
         )
         served = _served(settings, database, store, authorizer, identities)
         api = _api(served, authorizer, identities, audit, origins)
-        oauth = OAuthApplication(identities.oauth, origins, audit, exchanges=False)
+        oauth = OAuthApplication(identities.oauth, origins, audit, exchanges=bool(settings.ci))
         namespaced = [each.resource.key for each in served if each.resource.namespaced]
         ending = Ending(store, namespaced, lambda project: purge_all(database, project))
         for loop in _loops(settings, database, store, registry, identities, ending):
@@ -150,14 +155,26 @@ async def assemble(settings: Settings) -> AsyncIterator["Application"]:
 
 
 def _identities(
-    settings: Settings, database: Database, store: Documents, hashes: PasswordHashes
+    settings: Settings,
+    database: Database,
+    store: Documents,
+    hashes: PasswordHashes,
+    issuers: Issuers,
 ) -> Identities:
     """Passwords, access tokens, service accounts, identity providers, exchanged tokens."""
     ring = KeyRing(lambda: keys.signing(database))
-    directory = StoredAccounts(database, store, GroupIndex(store))
+    groups = GroupIndex(store)
+    directory = StoredAccounts(database, store, groups)
     passwords = PasswordLogin(directory, hashes, time.monotonic)
     accounts = ServiceAccountTokens(ring, store, hosts=settings.pull_secret_hosts)
-    kinds = (LocalLogins(directory), AccessTokens(store, directory), accounts)
+    jobs = issuers.tokens(ring, groups)
+    kinds = (
+        LocalLogins(directory),
+        AccessTokens(store, directory),
+        accounts,
+        jobs,
+        issuers.logins(database, groups),
+    )
     logins = Logins(kinds, time.monotonic)
     tokens = Tokens(ring, SERVICE, settings.token_lifetime)
     return Identities(
@@ -166,7 +183,7 @@ def _identities(
         logins,
         tokens,
         Authenticator(passwords, logins, tokens, time.time),
-        OAuthServer(store, passwords, None, time.time),
+        OAuthServer(store, passwords, jobs if settings.ci else None, time.time),
     )
 
 
@@ -258,6 +275,10 @@ VERSION = {
 """`/version`: the Kubernetes release whose conventions are followed (clients compare it)."""
 
 
+NAMESPACES_INTERVAL, PULL_SECRETS_INTERVAL = 5.0, 3600.0
+"""Seconds between looks at all of them; what happens meanwhile is noticed at once."""
+
+
 def _loops(
     settings: Settings,
     database: Database,
@@ -275,9 +296,11 @@ def _loops(
             store,
             ending,
             identities.accounts.signer,
-            settings.purge_interval,
+            NAMESPACES_INTERVAL,
         ),
-        renew_pull_secrets(store, identities.accounts.signer, settings.purge_interval),
+        renew_pull_secrets(store, identities.accounts.signer, PULL_SECRETS_INTERVAL),
+        purge_tokens(store, settings.purge_interval),
+        rotate_keys(database, settings.key_lifetime, settings.purge_interval),
     ]
 
 

@@ -8,11 +8,15 @@ declarations below with the values in force.
 import ipaddress
 import os
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import MISSING, Field, dataclass, field, fields
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
+
+from tidegate.auth.oidc.ci import CiIssuer
+from tidegate.auth.oidc.configuration import ci_issuers, oidc_issuers
+from tidegate.auth.oidc.logins import OidcIssuer
 
 ENVIRONMENT_PREFIX = "TIDEGATE_"
 
@@ -56,6 +60,12 @@ class Settings:
     )
     admin_password: str = _setting(
         "", "password of the first administrator; empty to generate one", secret=True
+    )
+    oidc: tuple[OidcIssuer, ...] = _setting(
+        (), "identity providers whose ID tokens log users in; [[oidc]] tables of the settings file"
+    )
+    ci: tuple[CiIssuer, ...] = _setting(
+        (), "CI systems whose jobs get tokens in exchange; [[ci]] tables of the settings file"
     )
     token_lifetime: int = _setting(300, "seconds that a registry token is good for")
     key_lifetime: float = _setting(
@@ -174,7 +184,13 @@ def _read_environment(environment: Mapping[str, str]) -> dict[str, str]:
     return given
 
 
+_TABLES: dict[str, Callable[[Any], Any]] = {"oidc": oidc_issuers, "ci": ci_issuers}
+"""Settings that are tables of their own, and what reads them."""
+
+
 def _convert(declared: Field[Any], value: Any, origin: str) -> Any:
+    if declared.name in _TABLES:
+        return _convert_tables(declared.name, value, origin)
     kind = type(_default(declared))
     try:
         if kind is bool:
@@ -187,6 +203,15 @@ def _convert(declared: Field[Any], value: Any, origin: str) -> Any:
     except (TypeError, ValueError) as error:
         wanted = "path" if kind is type(Path()) else kind.__name__
         raise SettingInvalid(f"{declared.name} ({origin}): {value!r} is no {wanted}") from error
+
+
+def _convert_tables(name: str, value: Any, origin: str) -> Any:
+    if not isinstance(value, list) or not all(isinstance(each, dict) for each in value):
+        raise SettingInvalid(f"{name} ({origin}): write [[{name}]] tables in the settings file")
+    try:
+        return _TABLES[name](value)
+    except ValueError as error:
+        raise SettingInvalid(f"{name} ({origin}): {error}") from error
 
 
 def _boolean(value: Any) -> bool:
@@ -207,6 +232,8 @@ def _default(declared: Field[Any]) -> Any:
 def _shown(declared: Field[Any], value: Any) -> str:
     if declared.metadata["secret"] and value:
         return "(hidden)"
+    if declared.name in _TABLES:
+        return ", ".join(f"{each.name} ({each.issuer})" for each in value)
     return ", ".join(value) if isinstance(value, tuple) else str(value)
 
 
