@@ -5,7 +5,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tidegate.apimachinery.errors import ApiError, BadRequest, RequestTooLarge
@@ -236,6 +236,7 @@ def difference(old: Any, new: Any, path: list[Any]) -> list[dict[str, Any]]:
     return [{"op": "replace", "path": steps(path), "value": new}]
 
 
+@settings(deadline=None)
 @given(JSON, JSON)
 def test_the_difference_of_two_documents_makes_one_of_the_other(old: Any, new: Any) -> None:
     before = copy.deepcopy(old)
@@ -243,6 +244,7 @@ def test_the_difference_of_two_documents_makes_one_of_the_other(old: Any, new: A
     assert equal(old, before)
 
 
+@settings(deadline=None)
 @given(st.dictionaries(st.text("ab/~", min_size=1, max_size=3), JSON, min_size=1), JSON)
 def test_moving_a_value_away_and_back_is_no_change(document: dict[str, Any], value: Any) -> None:
     name = next(iter(document))

@@ -5,7 +5,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tidegate.apimachinery.errors import BadRequest
@@ -82,6 +82,7 @@ def difference(old: Any, new: Any) -> Any:
     return gone | {name: difference(old.get(name), new[name]) for name in new}
 
 
+@settings(deadline=None)
 @given(OBJECTS, OBJECTS)
 def test_the_difference_of_two_documents_makes_one_of_the_other(old: Any, new: Any) -> None:
     patch = difference(old, new)

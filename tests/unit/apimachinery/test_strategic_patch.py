@@ -4,7 +4,7 @@ import copy
 from typing import Annotated, Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec import field
 
@@ -334,6 +334,7 @@ SPECS: st.SearchStrategy[dict[str, Any]] = st.fixed_dictionaries(
 )
 
 
+@settings(deadline=None)
 @given(SPECS, SPECS)
 def test_a_patch_without_directives_carries_its_point_and_does_so_once(
     spec: dict[str, Any], patch: dict[str, Any]
