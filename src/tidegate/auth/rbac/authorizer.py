@@ -6,6 +6,7 @@ catching up, so a grant counts at once, everywhere.
 """
 
 import asyncio
+import time
 from collections.abc import Callable, Sequence
 
 from tidegate.apimachinery.authorizer import Attributes, User
@@ -24,7 +25,7 @@ class RbacAuthorizer:
     Await `start` before asking anything.
     """
 
-    def __init__(self, store: ObjectStore, clock: Callable[[], float]) -> None:
+    def __init__(self, store: ObjectStore, clock: Callable[[], float] = time.monotonic) -> None:
         self._store = store
         self._clock = clock
         self._index = RbacIndex()
@@ -87,19 +88,20 @@ class RbacAuthorizer:
         self._pending = []
 
     async def _load(self) -> None:
-        """Build the index from the documents, with what changes meanwhile."""
+        """Build the index from the documents, with what changes meanwhile.
+
+        Every change since the listings began is applied after them, in order, so that each
+        document ends up as it is, whether its listing showed it before or after.
+        """
         while (pending := self._pending) is not None:
-            index, loaded = RbacIndex(), {}
+            index = RbacIndex()
             for resource in RESOURCES:
-                listing = await self._store.list(resource.key)
-                loaded[resource.key] = listing.revision
-                for document in listing.documents:
+                for document in (await self._store.list(resource.key)).documents:
                     index.apply(document.key, document.body)
             if self._pending is not pending:
                 continue  # reset meanwhile
             for change in pending:
-                if change.revision > loaded[change.key.resource]:
-                    index.apply(change.key, change.after)
+                index.apply(change.key, change.after)
             self._index, self._pending = index, None
 
     def _is_fresh(self) -> bool:

@@ -201,16 +201,18 @@ class RbacIndex:
         reach: set[str] = set()
         for binding in self._of_user(user):
             table = self._table(binding.role)
-            if table is None or binding.namespace in reach:
+            if table is None:
                 continue
             if binding.namespace:
                 here = asked._replace(name=binding.namespace) if named else asked
                 if table.allows(here):
                     reach.add(binding.namespace)
+            elif named:
+                if table.allows_any_name(asked):
+                    return Reach(everywhere=True)
+                reach |= {name for name in table.names if table.allows(asked._replace(name=name))}
             elif table.allows(asked):
                 return Reach(everywhere=True)
-            elif named:
-                reach |= {name for name in table.names if table.allows(asked._replace(name=name))}
         return Reach(everywhere=False, namespaces=frozenset(reach))
 
     def _decide(self, user: User, attributes: Attributes) -> bool:

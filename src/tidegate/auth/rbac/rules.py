@@ -103,6 +103,11 @@ class RuleTable:
                     return True
         return False
 
+    def allows_any_name(self, asked: Question) -> bool:
+        """Whether what is asked is allowed whatever the object's name."""
+        verbs = self.verbs_on(asked.group, asked.resources[0], None)
+        return asked.verb in verbs or ANY in verbs
+
     def verbs_on(self, group: str, resource: str, name: str | None) -> set[str]:
         """Verbs allowed on what a rule calls `resource`; `name` None asks for all names."""
         found: set[str] = set()
