@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 
-from tidegate.apimachinery.authorizer import Attributes, Authorizer, User
+from tidegate.apimachinery.authorizer import ANONYMOUS, Attributes, Authorizer, User
 from tidegate.auth.errors import InvalidScope
 from tidegate.oci.errors import NameInvalid
 from tidegate.oci.name import RepositoryName
@@ -59,10 +59,16 @@ _RIGHTS: dict[tuple[str, str], tuple[Right, ...]] = {
     ("repository", "delete"): (
         Right("delete", "imagestreamtags"),
         Right("delete", "images", everywhere=True),
+        Right("get", "imagestreams/layers"),
     ),
     ("registry", "*"): (Right("list", "imagestreams", everywhere=True),),
 }
-"""Any right of a row suffices for a token to carry the action."""
+"""Any right of a row suffices for a token to carry the action.
+
+Whoever may pull is given `delete` too: which tags she may delete is asked at each request, since a
+scope names none. The right to list everything is asked of nobody in particular alone: who logged in
+may list, and is shown what she may pull.
+"""
 
 _ACTIONS = frozenset(action for kind, action in _RIGHTS if kind == "repository")
 
@@ -140,6 +146,8 @@ def _parse_resource(text: str) -> Grant | None:
 
 
 async def _may(user: User, single: Grant, authorizer: Authorizer) -> bool:
+    if single == CATALOG and user.name != ANONYMOUS.name:
+        return True
     for attributes in rights(single):
         if await authorizer.authorize(user, attributes):
             return True

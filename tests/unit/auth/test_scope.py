@@ -132,7 +132,7 @@ def test_nobody_gets_more_than_she_asked_for_nor_more_than_she_may(
         )
     )
     granted = asyncio.run(narrow(parse_scopes(map(str, asked)), User("ann"), authorizer))
-    verbs = {"pull": "get", "push": "update"}
+    verbs = {"pull": "get", "push": "update", "delete": "get"}  # which tags: asked at each delete
     for got in granted:
         for action in got.actions:
             assert any(got.name == each.name and action in each.actions for each in asked)
@@ -148,9 +148,14 @@ def test_an_administrator_gets_all_that_she_asks_for() -> None:
 
 def test_nobody_in_particular_gets_pull_where_anonymous_pull_is_on_and_else_nothing() -> None:
     asked = parse_scopes(["repository:a/b:pull,push,delete registry:catalog:*"])
-    for anonymous_pull, granted in ((True, (grant("a/b", "pull"),)), (False, ())):
+    for anonymous_pull, granted in ((True, (grant("a/b", "pull", "delete"),)), (False, ())):
         authorizer = Rights(anonymous_pull=anonymous_pull)
         assert asyncio.run(narrow(asked, ANONYMOUS, authorizer)) == granted
+
+
+def test_whoever_logged_in_may_carry_the_listing_and_nobody_in_particular_may_not() -> None:
+    assert asyncio.run(narrow((CATALOG,), User("ann"), Rights())) == (CATALOG,)
+    assert asyncio.run(narrow((CATALOG,), ANONYMOUS, Rights())) == ()
 
 
 def test_each_action_is_the_right_that_openshift_asks_for() -> None:
@@ -160,7 +165,11 @@ def test_each_action_is_the_right_that_openshift_asks_for() -> None:
     assert rights(repository_grant(WEB, "push")) == (
         Attributes("update", "imagestreams/layers", "shop", "web"),
     )
-    assert rights(repository_grant(WEB, "delete"))[-1] == Attributes("delete", "images")
+    assert rights(repository_grant(WEB, "delete")) == (
+        Attributes("delete", "imagestreamtags", "shop", "web"),
+        Attributes("delete", "images"),
+        Attributes("get", "imagestreams/layers", "shop", "web"),
+    )
     assert rights(CATALOG) == (Attributes("list", "imagestreams"),)
 
 
