@@ -19,7 +19,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from tests.bench import alone, report, rows, scale
+from tests.bench import alone, api, report, rows, scale
 from tests.bench.fill import fill_distribution, fill_tags
 from tests.bench.load import LoadFailed, put_load
 from tests.bench.peers import Peer, PeerMissing, find_nginx, find_registry
@@ -55,6 +55,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--peers", default="", help="of tidegate,registry,nginx; default all")
     parser.add_argument("--directory", type=Path, help="where servers store, default /var/tmp")
     parser.add_argument("--scale", action="store_true", help="the run with 1,000,000 manifests")
+    parser.add_argument("--api", action="store_true", help="the run of the Kubernetes API")
     parser.add_argument("--save", type=Path, metavar="PAGE", help="also write it into this page")
     return parser.parse_args()
 
@@ -166,16 +167,22 @@ def main() -> None:
     try:
         if shutil.disk_usage(directory).free < NEEDED:
             sys.exit(f"{directory} needs {NEEDED >> 30} GB free: name another with --directory")
-        peers = choose_peers(directory, "tidegate" if options.scale else options.peers)
+        alone_mode = options.scale or options.api
+        peers = choose_peers(directory, "tidegate" if alone_mode else options.peers)
+        place = report.RESULTS
         if options.scale and isinstance(peers[0], Tidegate):
+            place = report.SCALE
             text = report.figure_table(scale.measure(peers[0], make_small_scene(directory), say))
+        elif options.api and isinstance(peers[0], Tidegate):
+            place = report.API
+            text = api.measure(peers[0], directory, options.rows, rounds, say)
         else:
             text = in_turn(peers, directory, options.rows, options.quick, rounds, seconds)
         versions = [f"{peer.name} {peer.version}" for peer in peers]
         text = f"{report.machine(directory, versions, command(options), load)}\n\n{text}"
         print(text)
         if options.save:
-            report.save(options.save, report.SCALE if options.scale else report.RESULTS, text)
+            report.save(options.save, place, text)
     except PeerMissing as error:
         sys.exit(str(error))
     finally:
