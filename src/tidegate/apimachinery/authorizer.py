@@ -5,6 +5,7 @@ rights language answers for all of them. It knows no token and no HTTP: whoever 
 established who the user is.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -51,4 +52,12 @@ class Authorizer(Protocol):
 
     async def authorize(self, user: User, attributes: Attributes) -> bool:
         """Whether `user` may do what `attributes` say."""
+        ...
+
+
+class Judge(Authorizer, Protocol):
+    """An authorizer that can also be asked about very much at once."""
+
+    async def judge(self, user: User) -> Callable[[Attributes], bool]:
+        """What answers many questions about one user, all of them as of now."""
         ...

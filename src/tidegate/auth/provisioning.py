@@ -7,7 +7,7 @@ transaction, as a project request would. Nobody else learns from this whether a 
 
 from collections.abc import Awaitable, Callable
 
-from tidegate.apimachinery.authorizer import ANONYMOUS, Attributes, Authorizer, User
+from tidegate.apimachinery.authorizer import ANONYMOUS, Attributes, Judge, User
 from tidegate.apimachinery.store import Key, ObjectStore
 
 _REQUEST = Attributes("create", "projectrequests", group="project.openshift.io")
@@ -31,7 +31,7 @@ class Provisioning:
     def __init__(
         self,
         store: ObjectStore,
-        authorizer: Authorizer,
+        authorizer: Judge,
         requestable: Callable[[str], bool],
         provision: Provision | None,
     ) -> None:
@@ -46,6 +46,10 @@ class Provisioning:
         if (attributes.verb, attributes.resource) not in _RIGHTS or not attributes.namespace:
             return False
         return await self._may_make(user, attributes.namespace)
+
+    async def judge(self, user: User) -> Callable[[Attributes], bool]:
+        """As the authorizer that this one was given: nothing is listed of what could be made."""
+        return await self._authorizer.judge(user)
 
     async def ensure(self, user: User, project: str) -> bool:
         """Make the project if it is missing and `user` may; whether it is there now."""

@@ -5,9 +5,9 @@ token of too narrow a scope  401 insufficient_scope: clients fetch a wider one
 the identity lacks the right 403 DENIED, the same whether the name exists or not
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
-from tidegate.apimachinery.authorizer import Attributes, Authorizer
+from tidegate.apimachinery.authorizer import Attributes, Judge
 from tidegate.auth.access import Decision, decide
 from tidegate.auth.authenticator import Authenticator
 from tidegate.auth.challenge import (
@@ -71,9 +71,7 @@ def needed_action(endpoint: Endpoint, method: str) -> str:
 class Access:
     """Who asks, and whether she may."""
 
-    def __init__(
-        self, authenticator: Authenticator, authorizer: Authorizer, origins: Origins
-    ) -> None:
+    def __init__(self, authenticator: Authenticator, authorizer: Judge, origins: Origins) -> None:
         self._authenticator = authenticator
         self._authorizer = authorizer
         self._origins = origins
@@ -143,10 +141,10 @@ class Access:
         """Removing a blob from the store, whoever has it: for who may delete images."""
         await self._demand(request, identity, (DELETE_IMAGES,), None, ())
 
-    async def may_pull(self, identity: Identity, repository: RepositoryName) -> bool:
-        """Whether the repository is shown to her; what the token is limited to does not count."""
-        (pull,) = rights(repository_grant(repository, "pull"))
-        return await self._authorizer.authorize(identity.user, pull)
+    async def shown_to(self, identity: Identity) -> Callable[[RepositoryName], bool]:
+        """Which repositories are shown to her: those that she may pull from, as of now."""
+        judge = await self._authorizer.judge(identity.user)
+        return lambda repository: judge(rights(repository_grant(repository, "pull"))[0])
 
     async def may_mount(
         self,

@@ -1,6 +1,6 @@
 """The listing of repositories, `/v2/_catalog`: not of the specification, but Docker's registry."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 
 from tidegate.metastore import repositories
 from tidegate.metastore.database import Database
@@ -12,7 +12,7 @@ from tidegate.registry.response import Response, json_response, link_to_next
 DEFAULT_PAGE, MAXIMUM_PAGE = 100, 1000
 """As in the reference registry, which refuses a larger `n`."""
 
-Shown = Callable[[RepositoryName], Awaitable[bool]]
+Shown = Callable[[RepositoryName], bool]
 """Whether the caller may see that a repository exists."""
 
 
@@ -39,11 +39,7 @@ class Repositories:
         found: list[RepositoryName] = []
         while True:
             names = await repositories.page(self._database, last, MAXIMUM_PAGE)
-            for name in names:
-                if await shown(name):
-                    found.append(name)
-                    if len(found) == count:
-                        return found
-            if len(names) < MAXIMUM_PAGE:
-                return found
+            found += filter(shown, names)
+            if len(found) >= count or len(names) < MAXIMUM_PAGE:
+                return found[:count]
             last = names[-1]

@@ -30,7 +30,7 @@ from tidegate.registry.errors import (
 )
 from tidegate.registry.manifests import Manifests
 from tidegate.registry.referrers import Referrers
-from tidegate.registry.repositories import Repositories, Shown
+from tidegate.registry.repositories import Repositories
 from tidegate.registry.request import Receive, Request, Scope, Send
 from tidegate.registry.response import Response, json_response, write
 from tidegate.registry.routes import Endpoint, Route, match
@@ -93,13 +93,13 @@ class Registry:
         self._access = access
         self._audit = audit
         self._projects = projects
+        self._catalog = Repositories(database)
         self._manifests = Manifests(database, sparse=sparse)
         self._handlers = self._table(
             Blobs(database, store),
             self._manifests,
             Tags(database),
             Referrers(database),
-            Repositories(database),
         )
 
     def _table(
@@ -108,13 +108,12 @@ class Registry:
         manifests: Manifests,
         tags: Tags,
         referrers: Referrers,
-        catalog: Repositories,
     ) -> dict[Endpoint, dict[str, Handler]]:
         """Every endpoint with its methods; what is not here is 405."""
         uploads = self.uploads
         return {
             Endpoint.ROOT: _read(_ping),
-            Endpoint.CATALOG: _read(lambda x: catalog.page(x.request, self._shown_to(x))),
+            Endpoint.CATALOG: _read(self._list),
             Endpoint.ADMIN_BLOB: {"DELETE": lambda x: blobs.prune(x.digest)},
             Endpoint.BLOB: {
                 **_read(lambda x: blobs.pull(x.request, x.repository, x.digest)),
@@ -223,8 +222,9 @@ class Registry:
         )
         return await self._manifests.delete(repository, reference, foreseen)
 
-    def _shown_to(self, exchange: Exchange) -> Shown:
-        return lambda repository: self._access.may_pull(exchange.identity, repository)
+    async def _list(self, exchange: Exchange) -> Response:
+        shown = await self._access.shown_to(exchange.identity)
+        return await self._catalog.page(exchange.request, shown)
 
     async def _start_upload(self, exchange: Exchange) -> Response:
         """POST to the uploads: a mount where one is asked for and may be, else a session."""

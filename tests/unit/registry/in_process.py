@@ -15,7 +15,7 @@ import httpx
 from tests.authorizers import Rights
 from tests.registry_client import RegistryClient
 from tests.server import PASSWORD, USERNAME
-from tidegate.apimachinery.authorizer import Authorizer, User
+from tidegate.apimachinery.authorizer import Judge, User
 from tidegate.apimachinery.store import Key
 from tidegate.auth.accounts import LocalLogins, StoredAccounts
 from tidegate.auth.authenticator import Authenticator
@@ -119,7 +119,7 @@ class _Transport(httpx.BaseTransport):
 @contextmanager
 def in_process(
     directory: Path,
-    authorizer: Authorizer | None = None,
+    authorizer: Judge | None = None,
     more_users: tuple[str, ...] = (),
     *,
     sparse: bool = False,
