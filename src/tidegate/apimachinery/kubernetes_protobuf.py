@@ -22,6 +22,7 @@ import msgspec
 
 from tidegate.apimachinery import octets
 from tidegate.apimachinery.errors import BadRequest, UnsupportedMediaType
+from tidegate.apimachinery.patch.json_values import bounded
 from tidegate.apimachinery.protobuf import Malformed, fields, signed
 
 CONTENT_TYPE = "application/vnd.kubernetes.protobuf"
@@ -241,8 +242,8 @@ def _moment(body: bytes) -> tuple[str, int]:
 def _json(raw: int | bytes) -> Any:
     """Raw JSON, in a message of one field."""
     try:
-        return msgspec.json.decode(_bytes(dict(fields(_bytes(raw))).get(1, b"{}")))
-    except msgspec.DecodeError as error:
+        return bounded(msgspec.json.decode(_bytes(dict(fields(_bytes(raw))).get(1, b"{}"))))
+    except (msgspec.DecodeError, RecursionError) as error:
         raise Malformed("raw JSON is no JSON") from error
 
 

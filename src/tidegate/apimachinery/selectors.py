@@ -13,12 +13,13 @@ from tidegate.apimachinery.errors import BadRequest, invalid
 from tidegate.apimachinery.names import label_value_faults, qualified_name_faults
 
 _LABEL_TERM = re.compile(
-    r"\s*(?:(?P<absent>!)\s*(?P<absent_key>[^\s,()=!<>]+)"
-    r"|(?P<key>[^\s,()=!<>]+)\s*(?:"
-    r"(?P<operator>==|=|!=)\s*(?P<value>[^\s,()=!<>]*)"
-    r"|(?P<comparison>[<>])\s*(?P<number>-?[0-9]{1,18})"
-    r"|(?P<set>in|notin)\s*\((?P<values>[^()]*)\))?)\s*(?:,|$)"
+    r"\s*+(?:(?P<absent>!)\s*+(?P<absent_key>[^\s,()=!<>]++)"
+    r"|(?P<key>[^\s,()=!<>]++)\s*+(?:"
+    r"(?P<operator>==|=|!=)\s*+(?P<value>[^\s,()=!<>]*+)"
+    r"|(?P<comparison>[<>])\s*+(?P<number>-?[0-9]{1,18})"
+    r"|(?P<set>in|notin)\s*+\((?P<values>[^()]*+)\))?)\s*+(?:,|$)"
 )
+"""Nothing that was matched is given back, so that a long selector costs its length."""
 
 _FIELD_TERMS = re.compile(r"(?:\\.|[^,])+", re.DOTALL)
 _FIELD_TERM = re.compile(r"(.*?)(!=|==|=)(.*)", re.DOTALL)

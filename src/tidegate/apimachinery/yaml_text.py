@@ -20,7 +20,11 @@ ALIAS_LIMIT = 100_000
 """Values that all aliases of a document may stand for together."""
 
 _INTEGER = re.compile(r"[-+]?(?:0b[01_]+|0o?[0-7_]+|0x[0-9a-fA-F_]+|0|[1-9][0-9_]*)")
-_FLOAT = re.compile(r"[-+]?(?:[0-9][0-9_]*\.?[0-9_]*|\.[0-9][0-9_]*)(?:[eE][-+]?[0-9]+)?")
+_FLOAT = re.compile(r"[-+]?(?:[0-9][0-9_]*(?:\.[0-9_]*)?|\.[0-9][0-9_]*)(?:[eE][-+]?[0-9]+)?")
+"""One way alone to read each text, so that a long one which is no number costs its length."""
+
+_DIGITS_LIMIT = 400
+"""Characters of a number; what is longer is text."""
 _TRUE, _FALSE = ("y", "yes", "on", "true"), ("n", "no", "off", "false")
 _TAG = "tag:yaml.org,2002:"
 _MERGE = object()
@@ -174,15 +178,10 @@ def _plain(text: str, *, is_key: bool) -> Any:
 
 
 def _number(text: str) -> Any:
+    if len(text) > _DIGITS_LIMIT:
+        return text
     if _INTEGER.fullmatch(text):
-        digits = text.replace("_", "")
-        sign = -1 if digits.startswith("-") else 1
-        digits = digits.lstrip("+-")
-        if re.fullmatch(r"0[0-7]+", digits):
-            return sign * int(digits, 8)
-        if len(digits) < 19 or digits[:2].lower() in ("0x", "0b", "0o"):
-            return sign * int(digits, 0)
-        return _bounded(float(digits) * sign, sign * int(digits)) if len(digits) < 400 else text
+        return _integer(text)
     if _FLOAT.fullmatch(text) and any(each.isdigit() for each in text):
         value = float(text.replace("_", ""))
         return text if value in (float("inf"), float("-inf")) else value
@@ -191,8 +190,21 @@ def _number(text: str) -> Any:
     return text
 
 
-def _bounded(rounded: float, exact: int) -> float | int:
-    return exact if -(2**63) <= exact < 2**63 else rounded
+def _integer(text: str) -> Any:
+    """The number that such a text is: beyond 64 bits a float."""
+    digits = text.replace("_", "").lstrip("+-")
+    if re.fullmatch(r"0[box]?", digits) and digits != "0":
+        return text  # nothing but underscores followed the prefix
+    exact = int(digits, 8 if re.fullmatch(r"0[0-7]+", digits) else 0)
+    exact = -exact if text.startswith("-") else exact
+    return exact if -(2**63) <= exact < 2**63 else _rounded(exact, text)
+
+
+def _rounded(exact: int, text: str) -> Any:
+    try:
+        return float(exact)
+    except OverflowError:
+        return text
 
 
 def _key(key: Any) -> str:

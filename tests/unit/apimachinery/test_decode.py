@@ -271,7 +271,12 @@ def test_numbers_beyond_64_bits_are_floats(text: str, value: float) -> None:
         ("a: &x {k: 1}\nb:\n  <<: *x\n  l: 3", {"a": {"k": 1}, "b": {"k": 1, "l": 3}}),
         ("b:\n  <<: [{k: 1}, {k: 2, m: 3}]", {"b": {"k": 1, "m": 3}}),
         ("a: |\n  x\n  y\n", {"a": "x\ny\n"}),
-        ("a: " + "9" * 400, {"a": "9" * 400}),
+        ("a: " + "9" * 401, {"a": "9" * 401}),
+        ("a: 0b_\nb: 0o_\nc: -0x__", {"a": "0b_", "b": "0o_", "c": "-0x__"}),
+        ("0x" + "f" * 5000 + "x", "0x" + "f" * 5000 + "x"),
+        ("a: 0xffffffffffffffff", {"a": float(2**64 - 1)}),
+        ("a: -0x8000000000000000", {"a": -(2**63)}),
+        ("0x" + "f" * 400, "0x" + "f" * 400),
     ],
 )
 def test_yaml_means_what_it_means_to_kubernetes(text: str, value: Any) -> None:
@@ -297,6 +302,11 @@ def test_yaml_means_what_it_means_to_kubernetes(text: str, value: Any) -> None:
 def test_yaml_that_is_refused(text: str) -> None:
     with pytest.raises(BadRequest):
         parse_yaml(text.encode())
+
+
+def test_what_looks_like_a_long_number_is_read_in_one_go() -> None:
+    text = "1" * 1_000_000 + "x"  # trying two ways at each digit would take hours
+    assert parse_yaml(f"a: {text}".encode()) == {"a": text}
 
 
 def test_aliases_may_not_stand_for_more_than_they_should() -> None:

@@ -254,3 +254,9 @@ def test_moving_a_value_away_and_back_is_no_change(document: dict[str, Any], val
         {"op": "move", "from": "/elsewhere", "path": steps([name])},
     ]
     assert equal(json_patch.apply(document, there_and_back), document)
+
+
+def test_a_path_deeper_than_any_document_is_not_walked() -> None:
+    path = "/a" * (DEPTH + 1)
+    with pytest.raises(json_patch.Impossible):
+        json_patch.apply({"a": {}}, [{"op": "add", "path": path, "value": 1}])

@@ -95,3 +95,11 @@ def test_fixed_width_fields_are_passed_over() -> None:
 def test_a_negative_number_is_read() -> None:
     minus_one = b"\x38" + b"\xff" * 9 + b"\x01"
     assert values(body("Secret", delimited(1, minus_one)))["metadata"] == {"generation": -1}
+
+
+@pytest.mark.parametrize("depth", [200, 600, 100_000])
+def test_raw_json_is_not_nested_deeper_than_other_bodies(depth: int) -> None:
+    raw = b'{"f:a":' * depth + b"{}" + b"}" * depth
+    managed = delimited(7, delimited(1, raw))
+    with pytest.raises(BadRequest):
+        values(body("Secret", delimited(1, delimited(17, managed))))

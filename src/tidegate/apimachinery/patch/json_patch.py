@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from tidegate.apimachinery.errors import BadRequest, Invalid, RequestTooLarge
-from tidegate.apimachinery.patch.json_values import bounded, copied, equal, go_type
+from tidegate.apimachinery.patch.json_values import DEPTH, bounded, copied, equal, go_type
 
 OPERATIONS = 10_000
 """Most operations in one patch, as in the Kubernetes API server."""
@@ -142,8 +142,8 @@ def _tokens(pointer: str) -> list[str]:
     """A JSON pointer's steps (RFC 6901); none for the whole document."""
     if not pointer:
         return []
-    if not pointer.startswith("/"):
-        raise Impossible
+    if not pointer.startswith("/") or pointer.count("/") > DEPTH:
+        raise Impossible  # deeper than any document goes
     return [each.replace("~1", "/").replace("~0", "~") for each in pointer[1:].split("/")]
 
 
