@@ -56,6 +56,7 @@ from tidegate.auth.users.groups import GroupIndex
 from tidegate.config import Settings
 from tidegate.controllers.adoption import adopt_projects
 from tidegate.controllers.change_compaction import compact_changes
+from tidegate.controllers.event_expiry import expire_events
 from tidegate.controllers.key_rotation import rotate_keys
 from tidegate.controllers.namespaces import keep_namespaces
 from tidegate.controllers.pull_secrets import renew_pull_secrets
@@ -300,6 +301,7 @@ def _loops(
         ),
         renew_pull_secrets(store, identities.accounts.signer, PULL_SECRETS_INTERVAL),
         purge_tokens(store, settings.purge_interval),
+        expire_events(store, settings.purge_interval),
         rotate_keys(database, settings.key_lifetime, settings.purge_interval),
     ]
 
