@@ -6,7 +6,7 @@ import pytest
 
 from tests.images import small_image
 from tests.raw_http import exchange, request
-from tests.registry_client import RegistryClient, basic
+from tests.registry_client import RegistryClient, basic, error_codes
 from tests.server import Server
 
 DIGEST = "sha256:" + "0" * 64
@@ -149,3 +149,16 @@ def test_a_name_of_the_longest_kind_works_everywhere(api: RegistryClient) -> Non
     api.push(name, image, "t" * 128)
     api.pull(name, image, "t" * 128)
     assert api.tags(name) == ["t" * 128]
+
+
+def test_who_pushes_into_a_project_that_no_push_may_make_is_told_so(api: RegistryClient) -> None:
+    refused = api.http.post("/v2/a/b/blobs/uploads/")  # OpenShift: two characters at least
+    assert refused.status_code == 403
+    assert error_codes(refused) == ["DENIED"]
+    assert "there is no project a" in refused.text
+
+    namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "a"}}
+    assert api.http.post("/api/v1/namespaces", json=namespace).status_code == 201
+    image = small_image("one letter")
+    api.push("a/b", image, "1")
+    api.pull("a/b", image, "1")

@@ -41,9 +41,6 @@ from tidegate.wire.errors import ClientGone
 
 _LOG = logging.getLogger(__name__)
 
-_MAKING = frozenset({Endpoint.UPLOADS, Endpoint.MANIFEST})
-"""Where a push begins, and where one that needed no upload ends: there it may make its stream."""
-
 _HOLDERS = 20
 """Repositories looked at for a mount that names no source."""
 
@@ -128,7 +125,7 @@ class Registry:
             },
             Endpoint.MANIFEST: {
                 **_read(lambda x: manifests.pull(x.request, x.repository, x.reference)),
-                "PUT": lambda x: manifests.push(x.request, x.repository, x.reference),
+                "PUT": self._push_manifest,
                 "DELETE": self._delete_manifest,
             },
             Endpoint.TAGS: _read(lambda x: tags.page(x.request, x.repository)),
@@ -191,7 +188,7 @@ class Registry:
         return await handler(exchange)
 
     async def _require(self, exchange: Exchange) -> None:
-        """The rights of a request on one repository; a first push makes what it may make."""
+        """The rights of a request on one repository."""
         request, identity, repository = exchange.request, exchange.identity, exchange.repository
         if exchange.action == "delete":
             if exchange.route.endpoint is not Endpoint.MANIFEST:
@@ -200,16 +197,23 @@ class Registry:
                 )
             return  # which tags go with a manifest is looked up first, see _delete_manifest
         await self._access.require(request, identity, repository, exchange.action)
-        if exchange.action == "push" and exchange.route.endpoint in _MAKING:
-            await self._make(exchange)
 
     async def _make(self, exchange: Exchange) -> None:
-        """Let a push go on only where its project and stream are, or may be made by its user."""
+        """Let a push go on only where its project and stream are, or may be made by its user.
+
+        Asked where a push begins, and where one that needed no upload ends. Who hears that the
+        project is missing may push everywhere, or she would have been refused before.
+        """
         repository = exchange.repository
         if not await self._projects.ensure(exchange.identity.user, repository.project):
-            raise Denied
+            raise Denied(f"there is no project {repository.project}")
         if not await repositories.exists(self._database, repository):
             await self._access.require_create(exchange.request, exchange.identity, repository)
+
+    async def _push_manifest(self, exchange: Exchange) -> Response:
+        reference = exchange.reference  # one that is none makes nothing
+        await self._make(exchange)
+        return await self._manifests.push(exchange.request, exchange.repository, reference)
 
     async def _delete_manifest(self, exchange: Exchange) -> Response:
         repository, reference = exchange.repository, exchange.reference
@@ -229,8 +233,9 @@ class Registry:
     async def _start_upload(self, exchange: Exchange) -> Response:
         """POST to the uploads: a mount where one is asked for and may be, else a session."""
         wanted = exchange.request.parameter("mount")
-        if wanted is not None:
-            digest = Digest.parse(wanted)
+        digest = Digest.parse(wanted) if wanted is not None else None
+        await self._make(exchange)
+        if digest is not None:
             size = await self._mountable(exchange, digest)
             if size is not None:
                 exchange.action = "mount"

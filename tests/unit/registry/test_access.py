@@ -129,6 +129,17 @@ def test_a_push_into_a_missing_project_makes_it_for_who_may_request_one(tmp_path
         assert una.http.post("/v2/hers/web/blobs/uploads/").status_code == 403
 
 
+def test_a_push_that_is_none_makes_no_project(tmp_path: Path) -> None:
+    rights = Rights(("una", "create", ""), ("una", "create", "hers"))
+    with in_process(tmp_path, rights, more_users=("una",)) as registry:
+        http = registry.client("una").http
+        assert http.put("/v2/hers/web/manifests/-").status_code == 400
+        assert http.post("/v2/hers/web/blobs/uploads/?mount=none").status_code == 400
+        assert http.post("/v2/hers/web/manifests/1").status_code == 405
+        # were it there, this authorizer would not let her in
+        assert http.post("/v2/hers/web/blobs/uploads/").status_code == 202
+
+
 def test_a_manifest_goes_only_with_every_tag_that_names_it(tmp_path: Path) -> None:
     class OneTag(Rights):
         async def authorize(self, user: User, attributes: Attributes) -> bool:
