@@ -4,13 +4,13 @@ Invariant: state and changes join without a gap and without an overlap, because 
 begins at the very revision of the list that was shown.
 """
 
-import asyncio
 from collections.abc import Sequence
 from typing import Any, Generic, TypeVar
 
 import msgspec
 
 from tidegate.apimachinery.errors import Expired, ResourceExpired
+from tidegate.apimachinery.kept_timer import KeptTimer
 from tidegate.apimachinery.listing import Listings
 from tidegate.apimachinery.matching import Matching
 from tidegate.apimachinery.meta import Object
@@ -42,6 +42,7 @@ class DocumentWatch(Generic[K]):
         self._namespace = namespace
         self._selection = selection
         self._initial = initial
+        self._timer = KeptTimer()
 
     async def next(self, patience: float) -> Sequence[Event]:
         """See `storage.Watch`; a subscription that is given up while it waits loses nothing."""
@@ -49,8 +50,7 @@ class DocumentWatch(Generic[K]):
             events, self._initial = self._initial, ()
             return events
         try:
-            async with asyncio.timeout(patience):
-                return await self._events()
+            return await self._timer.within(patience, self._events())
         except TimeoutError:
             return ()
         except Expired as error:
@@ -61,6 +61,7 @@ class DocumentWatch(Generic[K]):
         return _bookmark(self._resource, self._subscription.position())
 
     def close(self) -> None:
+        self._timer.close()
         self._subscription.close()
 
     async def _events(self) -> Sequence[Event]:
