@@ -32,8 +32,9 @@ _TRANSFER_THREADS = 16
 """Transfers that make progress at one moment in a process; a stalled one holds no thread."""
 
 _GARBAGE = 20_000
-"""Objects by which a process grows before Python looks for cycles, of which requests leave none: at
-its own 700, a change told to a thousand watchers has it look again and again, which cost a fifth."""
+"""Objects by which a process grows before Python looks for cycles, of which requests leave none. At
+Python's own 700 a change told to a thousand watchers makes it look again and again: a fifth of all.
+"""
 
 _FILES_PER_CONNECTION = 3
 """Descriptors of a connection that transfers: its socket, a duplicate for the thread, the blob."""
