@@ -367,6 +367,12 @@ def test_what_is_no_tree_of_fields_is_refused(tree: Any) -> None:
         fields_v1.decode(tree)
 
 
+@pytest.mark.parametrize("depth", [200, 100_000])
+def test_an_element_nests_no_deeper_than_an_object(depth: int) -> None:
+    with pytest.raises(ValueError, match="too deep"):
+        fields_v1.decode({"v:" + "[" * depth + "]" * depth: {}})
+
+
 SCALARS = st.text(max_size=3) | st.integers(-99, 99) | st.booleans() | st.floats(-9, 9)
 ELEMENTS = (
     st.text(min_size=1, max_size=3).map(lambda name: f"f:{name}")

@@ -14,6 +14,8 @@ from tidegate.apimachinery.apply.fieldset import (
     order,
     value_element,
 )
+from tidegate.apimachinery.errors import BadRequest
+from tidegate.apimachinery.patch.json_values import bounded
 
 SELF = "."
 
@@ -60,9 +62,17 @@ def _element(text: str) -> str:
         return f"i:{int(content)}"
     if kind not in ("k", "v"):
         return ""
-    value = json.loads(content)
+    value = _value(content)
     if kind == "v":
         return value_element(value)
     if not isinstance(value, dict):
         raise ValueError(f"{text!r} has no keys")
     return key_element(value)
+
+
+def _value(content: str) -> Any:
+    """The JSON in an element, which nests no deeper than the object that it is an element of."""
+    try:
+        return bounded(json.loads(content))
+    except (BadRequest, RecursionError) as error:
+        raise ValueError("an element of a field path nests too deep") from error
