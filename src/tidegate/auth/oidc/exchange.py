@@ -7,7 +7,6 @@ configured as it was.
 
 import uuid
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
 
 import msgspec
 
@@ -26,6 +25,7 @@ from tidegate.auth.oidc.ci import (
     require_claims,
     subject_of,
 )
+from tidegate.auth.oidc.claimed import Claimed, read_reference
 from tidegate.auth.oidc.keys import IssuerKeys
 from tidegate.auth.oidc.names import Claims
 from tidegate.auth.oidc.verification import expiry, issuer_of, require_audience, verified
@@ -74,7 +74,7 @@ class CiTokens:
         """
         token = _subject_token(fields)
         issuer, claims = await self._accepted(token, now)
-        job = _Job(
+        job = Claimed(
             issuer.name, issuer.issuer, subject_of(issuer, claims), groups_of(issuer, claims)
         )
         issued = int(now)
@@ -107,15 +107,15 @@ class CiTokens:
         if claims.nbf > now + LEEWAY:
             raise TokenInvalid("the token is not valid yet", claims.sub)
         compatible = own_audiences(audiences)
-        job = _Job(claims.ci, claims.ci_issuer, claims.sub, tuple(claims.groups))
+        job = Claimed(claims.ci, claims.ci_issuer, claims.sub, tuple(claims.groups))
         user = await self._current(job)
         if user is None:
             raise TokenInvalid("the token's issuer is no longer accepted", claims.sub)
-        return Login(user, job.reference(), claims.exp, compatible)
+        return Login(user, job.reference(KIND), claims.exp, compatible)
 
     async def resume(self, reference: str, _now: float) -> User | None:
         """The job's user, as long as its issuer is configured."""
-        job = _Job.read(reference)
+        job = read_reference(reference, KIND)
         return None if job is None else await self._current(job)
 
     async def _accepted(self, token: str, now: float) -> tuple[CiIssuer, Claims]:
@@ -135,7 +135,7 @@ class CiTokens:
                 return issuer, claims
         raise refusal
 
-    async def _sign(self, job: "_Job", issued: int, expires: int) -> str:
+    async def _sign(self, job: Claimed, issued: int, expires: int) -> str:
         key = (await self._ring.keys(issued)).signing
         claims = _Claims(
             iss=ISSUER,
@@ -154,37 +154,12 @@ class CiTokens:
             raise TokenInvalid("the names that the claims make are too long", job.user)
         return token
 
-    async def _current(self, job: "_Job") -> User | None:
+    async def _current(self, job: Claimed) -> User | None:
         issuer = self._issuers.get(job.name)
         if issuer is None or issuer.issuer != job.issuer:
             return None
         groups = dict.fromkeys((*job.groups, *await self._groups_of(job.user), AUTHENTICATED))
         return User(job.user, tuple(groups))
-
-
-@dataclass(frozen=True, slots=True)
-class _Job:
-    """Whom a CI token was given to, as the reference of its login keeps it."""
-
-    name: str
-    issuer: str
-    user: str
-    groups: tuple[str, ...]
-
-    def reference(self) -> str:
-        text = msgspec.json.encode((self.name, self.issuer, self.user, self.groups))
-        return f"{KIND}:{text.decode()}"
-
-    @classmethod
-    def read(cls, reference: str) -> "_Job | None":
-        try:
-            return cls(
-                *msgspec.json.decode(
-                    reference.removeprefix(f"{KIND}:"), type=tuple[str, str, str, tuple[str, ...]]
-                )
-            )
-        except msgspec.MsgspecError:
-            return None
 
 
 class _Claims(msgspec.Struct, frozen=True):

@@ -3,11 +3,10 @@
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-import msgspec
-
 from tidegate.apimachinery.authorizer import User
 from tidegate.auth.errors import TokenInvalid
 from tidegate.auth.logins import Login, own_audiences
+from tidegate.auth.oidc.claimed import Claimed, read_reference
 from tidegate.auth.oidc.keys import IssuerKeys
 from tidegate.auth.oidc.names import Claims, check_prefixes, group_names, text_of, user_name
 from tidegate.auth.oidc.verification import (
@@ -119,14 +118,16 @@ class OidcLogins:
             except TokenInvalid as error:
                 refusal = error
                 continue
-            seen = _Seen(issuer.name, issuer.issuer, _user(issuer, claims), _groups(issuer, claims))
+            seen = Claimed(
+                issuer.name, issuer.issuer, _user(issuer, claims), _groups(issuer, claims)
+            )
             user = await self._current(seen)
-            return Login(user, seen.reference(), expiry(claims) + LEEWAY, compatible)
+            return Login(user, seen.reference(KIND), expiry(claims) + LEEWAY, compatible)
         raise refusal
 
     async def resume(self, reference: str, _now: float) -> User | None:
         """The user, as long as the provider is configured; her local groups are those of now."""
-        seen = _Seen.read(reference)
+        seen = read_reference(reference, KIND)
         issuer = self._issuers.get(seen.name) if seen is not None else None
         if seen is None or issuer is None or issuer.issuer != seen.issuer:
             return None
@@ -135,37 +136,12 @@ class OidcLogins:
         except TokenInvalid:
             return None
 
-    async def _current(self, seen: "_Seen") -> User:
+    async def _current(self, seen: Claimed) -> User:
         if not self._issuers[seen.name].user_prefix and await self._is_local(seen.user):
             raise TokenInvalid("there is a local user of this name", seen.user)
         local = await self._groups_of(seen.user)
         groups = dict.fromkeys((*seen.groups, *local, AUTHENTICATED))
         return User(seen.user, tuple(groups))
-
-
-@dataclass(frozen=True, slots=True)
-class _Seen:
-    """What an ID token said, as the reference of its login keeps it."""
-
-    name: str
-    issuer: str
-    user: str
-    groups: tuple[str, ...]
-
-    def reference(self) -> str:
-        text = msgspec.json.encode((self.name, self.issuer, self.user, self.groups))
-        return f"{KIND}:{text.decode()}"
-
-    @classmethod
-    def read(cls, reference: str) -> "_Seen | None":
-        try:
-            return cls(
-                *msgspec.json.decode(
-                    reference.removeprefix(f"{KIND}:"), type=tuple[str, str, str, tuple[str, ...]]
-                )
-            )
-        except msgspec.MsgspecError:
-            return None
 
 
 def _user(issuer: OidcIssuer, claims: Claims) -> str:

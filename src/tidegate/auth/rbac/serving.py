@@ -5,7 +5,7 @@ from tidegate.apimachinery.http.endpoints import Served
 from tidegate.apimachinery.store import ObjectStore
 from tidegate.auth.rbac.authorizer import RbacAuthorizer
 from tidegate.auth.rbac.escalation import NoEscalation
-from tidegate.auth.rbac.gathering import GatheringStore
+from tidegate.auth.rbac.gathering import gathering
 from tidegate.auth.rbac.openshift_reviews import served_openshift_reviews
 from tidegate.auth.rbac.resources import CLUSTER_ROLES, RESOURCES
 from tidegate.auth.rbac.reviews import served_reviews
@@ -14,12 +14,12 @@ from tidegate.auth.rbac.reviews import served_reviews
 def serve(store: ObjectStore, authorizer: RbacAuthorizer) -> list[Served]:
     """What the API application serves of this part."""
     admission = NoEscalation(authorizer)
-    gathering = GatheringStore(store)
+    gathered = gathering(store)
     stored = [
         Served(
             each,
             DocumentStorage(
-                each, gathering if each is CLUSTER_ROLES else store, admission=admission
+                each, gathered if each is CLUSTER_ROLES else store, admission=admission
             ),
         )
         for each in RESOURCES

@@ -1,21 +1,14 @@
 """What serves users: `users/~`, and the end of everything of a user who is deleted."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import TypeVar
 
 import msgspec
 
 from tidegate.apimachinery import storage
 from tidegate.apimachinery.documents import DocumentStorage
-from tidegate.apimachinery.store import (
-    Change,
-    Document,
-    DocumentTransaction,
-    Key,
-    Listing,
-    ObjectStore,
-    Subscription,
-)
+from tidegate.apimachinery.store import Document, DocumentTransaction, Key, ObjectStore
+from tidegate.apimachinery.units import Accompanied
 from tidegate.auth.stored import read
 from tidegate.auth.users.kinds import SELF, USERS, User
 from tidegate.auth.users.local import forget
@@ -30,7 +23,7 @@ class UserStorage(DocumentStorage[User]):
 
     def __init__(self, store: ObjectStore, database: Database) -> None:
         self._users = store
-        super().__init__(USERS, _LocalUsers(store, database))
+        super().__init__(USERS, _with_local_users(store, database))
 
     async def get(self, call: storage.Call, name: str) -> bytes:
         if name != SELF:
@@ -45,46 +38,13 @@ class UserStorage(DocumentStorage[User]):
         return msgspec.json.encode(user)
 
 
-class _LocalUsers:
-    """An `ObjectStore` whose units, when they delete a User, delete the local user behind it."""
+def _with_local_users(store: ObjectStore, database: Database) -> Accompanied:
+    """The store, with units that, when they delete a User, delete the local user behind it."""
 
-    def __init__(self, store: ObjectStore, database: Database) -> None:
-        self._store = store
-        self._database = database
+    async def write(unit: Callable[[DocumentTransaction], T]) -> T:
+        return await database.write(lambda tx: unit(_Unit(tx)))
 
-    async def write(self, unit: Callable[[DocumentTransaction], T]) -> T:
-        return await self._database.write(lambda tx: unit(_Unit(tx)))
-
-    async def get(self, key: Key) -> Document | None:
-        return await self._store.get(key)
-
-    async def list(
-        self,
-        resource: str,
-        namespace: str | None = None,
-        *,
-        after: tuple[str, str] | None = None,
-        limit: int = 0,
-        at: int | None = None,
-    ) -> Listing:
-        return await self._store.list(resource, namespace, after=after, limit=limit, at=at)
-
-    async def revision(self) -> int:
-        return await self._store.revision()
-
-    async def watch(self, resource: str, after: int) -> Subscription:
-        return await self._store.watch(resource, after)
-
-    def follow(
-        self,
-        resources: Sequence[str],
-        apply: Callable[[Change], None],
-        reset: Callable[[], None] | None = None,
-    ) -> None:
-        self._store.follow(resources, apply, reset)
-
-    async def catch_up(self) -> int:
-        return await self._store.catch_up()
+    return Accompanied(store, write)
 
 
 class _Unit(DocumentUnit):

@@ -9,7 +9,7 @@ from tidegate.apimachinery.authorizer import User
 from tidegate.apimachinery.documents import DocumentStorage
 from tidegate.apimachinery.storage import Call
 from tidegate.auth.rbac.aggregation import gathered, matches
-from tidegate.auth.rbac.gathering import GatheringStore
+from tidegate.auth.rbac.gathering import gathering
 from tidegate.auth.rbac.kinds import (
     ClusterRole,
     LabelSelector,
@@ -78,7 +78,7 @@ def test_an_empty_selector_selects_everything() -> None:
 def test_every_write_leaves_the_gathered_rules_in_the_store() -> None:
     async def run() -> None:
         plain = MemoryStore(rehearse=True)
-        store = GatheringStore(plain)
+        store = gathering(plain)
         part = cluster_role("part", GET_PODS, labels="to-edit")
         await store_all(store, ADMIN, EDIT, part)
         assert stored_rules(plain, ADMIN) == stored_rules(plain, EDIT) == [GET_PODS]
@@ -93,7 +93,7 @@ def test_every_write_leaves_the_gathered_rules_in_the_store() -> None:
 def test_a_write_that_does_not_concern_an_aggregated_role_leaves_it_alone() -> None:
     async def run() -> None:
         plain = MemoryStore()
-        store = GatheringStore(plain)
+        store = gathering(plain)
         await store_all(store, ADMIN, cluster_role("part", GET_PODS, labels="to-admin"))
         before = plain.documents[key_of(ADMIN)].revision
         await store_all(store, cluster_role("other", GET_PODS))
@@ -110,7 +110,7 @@ def test_a_unit_that_fails_gathers_nothing() -> None:
             raise LookupError
 
         with pytest.raises(LookupError):
-            await GatheringStore(plain).write(unit)
+            await gathering(plain).write(unit)
         assert plain.newest == 0
 
     asyncio.run(run())
@@ -119,7 +119,7 @@ def test_a_unit_that_fails_gathers_nothing() -> None:
 def test_a_client_reads_the_rules_of_the_role_that_it_makes() -> None:
     async def run() -> None:
         plain = MemoryStore()
-        storage = DocumentStorage(CLUSTER_ROLES, GatheringStore(plain))
+        storage = DocumentStorage(CLUSTER_ROLES, gathering(plain))
         call = Call(user=User("root"), verb="create")
         await storage.create(call, cluster_role("part", GET_PODS, labels="to-admin"))
         await storage.create(call, cluster_role("admin", rule("*", "*"), selects="to-admin"))
@@ -132,7 +132,7 @@ def test_a_client_reads_the_rules_of_the_role_that_it_makes() -> None:
 def test_everything_else_is_the_store_behind() -> None:
     async def run() -> None:
         plain = MemoryStore()
-        store = GatheringStore(plain)
+        store = gathering(plain)
         heard: list[str] = []
         store.follow([CLUSTER_ROLES.key], lambda change: heard.append(change.key.name))
         await plain.write(lambda tx: put(tx, cluster_role("x")))
