@@ -1,11 +1,14 @@
 """Updating documents, and creating them by an update.
 
-Invariants: a change is made to the very version that it was made from, or made again; and a write
-that changes nothing is none.
+Changes of one object are made one after the other in a process, so that only other processes can
+overtake one. Invariants: a change is made to the very version that it was made from, or made again;
+and a write that changes nothing is none.
 """
 
+import asyncio
 from collections.abc import Mapping
 from typing import Any, Generic, TypeVar
+from weakref import WeakValueDictionary
 
 import msgspec
 
@@ -20,8 +23,9 @@ from tidegate.apimachinery.writing import Writing, encoded
 
 K = TypeVar("K", bound=Object)
 
-_ATTEMPTS = 5
-"""Times that a change is made to what others go on changing: Kubernetes' number for patches."""
+_ATTEMPTS = 100
+"""Times that a change is made to what others go on changing. Kubernetes tries until the request's
+time is up; here it is only the other processes, in turn, that somebody can lose against."""
 
 
 class _Overtaken(Exception):
@@ -34,11 +38,18 @@ class Updates(Generic[K]):
     def __init__(self, writing: Writing[K], creates: Creates[K]) -> None:
         self._writing = writing
         self._creates = creates
+        self._turns: WeakValueDictionary[Key, asyncio.Lock] = WeakValueDictionary()
         self._decode = msgspec.json.Decoder(writing.resource.type).decode
 
     async def update(self, call: Call, name: str, change: Change, *, creates: bool) -> Updated:
         """See `storage.Updater`."""
         key = Key(self._writing.resource.key, call.namespace, name)
+        turn = self._turns.get(key) or self._turns.setdefault(key, asyncio.Lock())
+        async with turn:
+            return await self._in_turn(call, key, change, creates=creates)
+
+    async def _in_turn(self, call: Call, key: Key, change: Change, *, creates: bool) -> Updated:
+        name = key.name
         for _ in range(_ATTEMPTS):
             current = await self._writing.store.get(key)
             try:
