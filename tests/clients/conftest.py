@@ -74,6 +74,7 @@ def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Registry]:
         yield Registry(
             server.address, encrypted_address=server.tls_address, authority=server.authority
         )
+    assert "Traceback" not in server.log, server.log
 
 
 @pytest.fixture

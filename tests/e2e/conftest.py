@@ -19,13 +19,17 @@ class Start(Protocol):
 
 @pytest.fixture
 def start(tmp_path: Path) -> Iterator[Start]:
+    started: list[Server] = []
     with contextlib.ExitStack() as stack:
 
         def begin(data: Path | None = None, **options: Any) -> Server:
             server = Server(data or tmp_path / "data", **options)
+            started.append(server)
             return stack.enter_context(serving(server))
 
         yield begin
+    for server in started:  # ended by now: what went wrong at the end is in there too
+        assert "Traceback" not in server.log, server.log
 
 
 @pytest.fixture(scope="module")
@@ -33,6 +37,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """One server for a file of tests, each of which leaves it as healthy as before."""
     with serving(Server(tmp_path_factory.mktemp("server") / "data")) as running:
         yield running
+    assert "Traceback" not in running.log, running.log
 
 
 @pytest.fixture
