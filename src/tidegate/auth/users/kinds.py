@@ -114,6 +114,12 @@ def _validate_user(new: User, _old: User | None) -> Sequence[FieldError]:
     return faults
 
 
+def _name_identity(new: Identity, old: Identity | None) -> None:
+    """Name a new identity for its provider; `oc create identity` leaves that to the server."""
+    if old is None and not new.metadata.name:
+        new.metadata.name = f"{new.provider_name}:{new.provider_user_name}"
+
+
 def _validate_identity(new: Identity, old: Identity | None) -> Sequence[FieldError]:
     faults = [
         required(path)
@@ -191,7 +197,9 @@ IDENTITIES = Resource(
         "user.name": lambda each: each.user.name,
         "user.uid": lambda each: each.user.uid,
     },
-    strategy=Strategy(name_fault=identity_name_fault, validate=_validate_identity),
+    strategy=Strategy(
+        name_fault=identity_name_fault, prepare=_name_identity, validate=_validate_identity
+    ),
 )
 
 GROUPS = Resource(

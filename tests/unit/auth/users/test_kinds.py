@@ -79,6 +79,14 @@ def test_the_faults_of_an_identity_are_all_told() -> None:
     assert faults(new) == ["user.uid FieldValueInvalid"]
 
 
+def test_a_new_identity_without_a_name_is_named_for_its_provider() -> None:
+    """`oc create identity corp:ann` sends none."""
+    new = identity("corp", "ann")
+    new.metadata.name = ""
+    IDENTITIES.strategy.prepare(new, None)
+    assert new.metadata.name == "corp:ann"
+
+
 def test_an_identity_stays_with_its_provider() -> None:
     old = identity("other", "eve")
     assert faults(identity(), old) == [
