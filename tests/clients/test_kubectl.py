@@ -2,73 +2,40 @@
 
 1.20 reads OpenAPI v2 in protobuf and validates by it; the newest reads v3 and leaves validation to
 the server. Both are unmodified and reach the server over TLS with a token, as in a cluster.
+
+Most tests say one verb of all kinds at once, through a manifest with an object of each; one test
+holds the tables of this file against what the server says that it serves.
 """
 
 import base64
+import hashlib
 import json
 import subprocess
-import time
+import uuid
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.clients.conftest import Home, Registry
-from tests.kube_client import log_in
-from tests.tools import Program, require
+from tests.clients.conftest import Registry
+from tests.kube_client import USERS, KubeClient, log_in
+from tests.server import wait_until
+from tests.tools import SEARCH_PATH, Outcome, Program, require
 
 VERSIONS = ("kubectl-1.20", "kubectl")
-
-
-def configuration(home: Path, registry: Registry, token: str) -> Path:
-    """A kubeconfig of one cluster and one user."""
-    assert registry.authority is not None
-    authority = base64.b64encode(registry.authority.read_bytes()).decode()
-    server = f"https://{registry.encrypted_address}"
-    document = {
-        "apiVersion": "v1",
-        "kind": "Config",
-        "current-context": "test",
-        "clusters": [
-            {
-                "name": "test",
-                "cluster": {"server": server, "certificate-authority-data": authority},
-            }
-        ],
-        "users": [{"name": "admin", "user": {"token": token}}],
-        "contexts": [
-            {"name": "test", "context": {"cluster": "test", "user": "admin", "namespace": "kube"}}
-        ],
-    }
-    path = home / "kubeconfig"
-    path.write_text(json.dumps(document))
-    return path
-
-
-@pytest.fixture(params=VERSIONS)
-def kubectl(request: pytest.FixtureRequest, logged_out: Home, registry: Registry) -> Program:
-    path = configuration(logged_out.directory, registry, log_in(f"http://{registry.address}"))
-    environment = {**logged_out.environment, "KUBECONFIG": str(path)}
-    return Program(require(request.param), environment)
-
-
-@pytest.fixture
-def namespace(kubectl: Program, request: pytest.FixtureRequest) -> Iterator[str]:
-    """A namespace of the test's own."""
-    name = f"ns-{abs(hash(request.node.name)) % 10**9}"
-    kubectl("create", "namespace", name)
-    yield name
-    kubectl("delete", "namespace", name, "--wait=false")
-
-
 RBAC = "rbac.authorization.k8s.io"
+VIEW = {"apiGroup": RBAC, "kind": "ClusterRole", "name": "view"}
+RULES = [{"apiGroups": [""], "resources": ["configmaps"], "verbs": ["get"]}]
+UNA = [{"apiGroup": RBAC, "kind": "User", "name": "una"}]
 
-KINDS: dict[str, dict[str, Any]] = {
-    "configmap": {"apiVersion": "v1", "kind": "ConfigMap", "data": {"a": "1"}},
-    "secret": {"apiVersion": "v1", "kind": "Secret", "stringData": {"a": "1"}},
-    "serviceaccount": {"apiVersion": "v1", "kind": "ServiceAccount"},
-    "event": {
+NAMESPACED: dict[str, dict[str, Any]] = {
+    "configmaps": {"apiVersion": "v1", "kind": "ConfigMap", "data": {"a": "1"}},
+    "secrets": {"apiVersion": "v1", "kind": "Secret", "data": {"a": "MQ=="}},
+    "serviceaccounts": {"apiVersion": "v1", "kind": "ServiceAccount"},
+    "events": {
         "apiVersion": "v1",
         "kind": "Event",
         "reason": "Pushed",
@@ -76,136 +43,490 @@ KINDS: dict[str, dict[str, Any]] = {
         "type": "Normal",
         "involvedObject": {"kind": "ConfigMap", "name": "x", "apiVersion": "v1"},
     },
-    "resourcequota": {
+    "resourcequotas": {
         "apiVersion": "v1",
         "kind": "ResourceQuota",
         "spec": {"hard": {"openshift.io/imagestreams": "10", "secrets": "20"}},
     },
-    "limitrange": {
+    "limitranges": {
         "apiVersion": "v1",
         "kind": "LimitRange",
         "spec": {"limits": [{"type": "openshift.io/Image", "max": {"storage": "1Gi"}}]},
     },
-    "role": {
-        "apiVersion": f"{RBAC}/v1",
-        "kind": "Role",
-        "rules": [{"apiGroups": [""], "resources": ["configmaps"], "verbs": ["get"]}],
-    },
-    "rolebinding": {
+    f"roles.{RBAC}": {"apiVersion": f"{RBAC}/v1", "kind": "Role", "rules": RULES},
+    f"rolebindings.{RBAC}": {
         "apiVersion": f"{RBAC}/v1",
         "kind": "RoleBinding",
-        "roleRef": {"apiGroup": RBAC, "kind": "ClusterRole", "name": "view"},
-        "subjects": [{"apiGroup": RBAC, "kind": "User", "name": "una"}],
-    },
-    "clusterrole": {
-        "apiVersion": f"{RBAC}/v1",
-        "kind": "ClusterRole",
-        "rules": [{"apiGroups": [""], "resources": ["configmaps"], "verbs": ["get"]}],
-    },
-    "clusterrolebinding": {
-        "apiVersion": f"{RBAC}/v1",
-        "kind": "ClusterRoleBinding",
-        "roleRef": {"apiGroup": RBAC, "kind": "ClusterRole", "name": "view"},
-        "subjects": [{"apiGroup": RBAC, "kind": "User", "name": "una"}],
-    },
-    "namespace": {"apiVersion": "v1", "kind": "Namespace"},
-    "project": {"apiVersion": "project.openshift.io/v1", "kind": "Project"},
-    "user": {"apiVersion": "user.openshift.io/v1", "kind": "User", "fullName": "Una Example"},
-    "group": {"apiVersion": "user.openshift.io/v1", "kind": "Group", "users": ["una"]},
-    "identity": {
-        "apiVersion": "user.openshift.io/v1",
-        "kind": "Identity",
-        "providerName": "corp",
-        "providerUserName": "una",
+        "roleRef": VIEW,
+        "subjects": UNA,
     },
 }
 
-CLUSTER = ("clusterrole", "clusterrolebinding", "namespace", "project", "user", "group", "identity")
+CLUSTER: dict[str, dict[str, Any]] = {
+    f"clusterroles.{RBAC}": {"apiVersion": f"{RBAC}/v1", "kind": "ClusterRole", "rules": RULES},
+    f"clusterrolebindings.{RBAC}": {
+        "apiVersion": f"{RBAC}/v1",
+        "kind": "ClusterRoleBinding",
+        "roleRef": VIEW,
+        "subjects": UNA,
+    },
+    "namespaces": {"apiVersion": "v1", "kind": "Namespace"},
+    "users.user.openshift.io": {
+        "apiVersion": "user.openshift.io/v1",
+        "kind": "User",
+        "fullName": "Una Example",
+    },
+    "groups.user.openshift.io": {
+        "apiVersion": "user.openshift.io/v1",
+        "kind": "Group",
+        "users": ["una"],
+    },
+    "identities.user.openshift.io": {
+        "apiVersion": "user.openshift.io/v1",
+        "kind": "Identity",
+        "providerName": "corp",
+    },
+}
+
+KEPT = {**NAMESPACED, **CLUSTER}
+"""Every kind of which objects are made, changed and deleted."""
+
+TOKENS = ("oauthaccesstokens.oauth.openshift.io", "useroauthaccesstokens.oauth.openshift.io")
+READ_ONLY = ("oauthclients.oauth.openshift.io", "oauthauthorizetokens.oauth.openshift.io")
+
+AUTHORIZATION, OPENSHIFT = "authorization.k8s.io", "authorization.openshift.io"
+ATTRIBUTES = {"verb": "get", "resource": "secrets"}
+BY_KUBERNETES = {"resourceAttributes": ATTRIBUTES}
+BY_OPENSHIFT: dict[str, Any] = {
+    "namespace": "",
+    **ATTRIBUTES,
+    **dict.fromkeys(("resourceAPIGroup", "resourceAPIVersion", "resourceName", "path"), ""),
+    "isNonResourceURL": False,
+}
+ABOUT_UNA: dict[str, Any] = {**BY_OPENSHIFT, "user": "una", "groups": [], "scopes": []}
+
+REVIEWS: dict[str, dict[str, Any]] = {
+    f"selfsubjectaccessreviews.{AUTHORIZATION}": {"spec": BY_KUBERNETES},
+    f"subjectaccessreviews.{AUTHORIZATION}": {"spec": {"user": "una", **BY_KUBERNETES}},
+    f"localsubjectaccessreviews.{AUTHORIZATION}": {"spec": {"user": "una"}},
+    f"selfsubjectrulesreviews.{AUTHORIZATION}": {"spec": {"namespace": "default"}},
+    "selfsubjectreviews.authentication.k8s.io": {},
+    "tokenreviews.authentication.k8s.io": {"spec": {"token": "sha256~nobody's"}},
+    f"resourceaccessreviews.{OPENSHIFT}": BY_OPENSHIFT,
+    f"localresourceaccessreviews.{OPENSHIFT}": BY_OPENSHIFT,
+    f"subjectaccessreviews.{OPENSHIFT}": ABOUT_UNA,
+    f"localsubjectaccessreviews.{OPENSHIFT}": ABOUT_UNA,
+    f"selfsubjectrulesreviews.{OPENSHIFT}": {"spec": {"scopes": []}},
+    f"subjectrulesreviews.{OPENSHIFT}": {"spec": {"user": "una", "groups": [], "scopes": []}},
+}
+"""Kinds that are asked and not kept."""
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_a_kind_is_made_read_changed_explained_and_deleted(
-    kubectl: Program, namespace: str, kind: str, tmp_path: Path
-) -> None:
-    name = f"corp:una-{namespace}" if kind == "identity" else f"{kind}-{namespace}"
-    place = () if kind in CLUSTER else ("--namespace", namespace)
-    document = {**KINDS[kind], "metadata": {"name": name, "labels": {"made": "by-test"}}}
-    if kind == "identity":
-        document["providerUserName"] = f"una-{namespace}"
-    if kind == "event":
-        document["involvedObject"] = {**document["involvedObject"], "namespace": namespace}
-    manifest = tmp_path / "object.json"
+def configuration(home: Path, registry: Registry, token: str) -> Path:
+    """A kubeconfig of one cluster and one user."""
+    assert registry.authority is not None
+    authority = base64.b64encode(registry.authority.read_bytes()).decode()
+    server = f"https://{registry.encrypted_address}"
+    cluster = {"server": server, "certificate-authority-data": authority}
+    context = {"cluster": "test", "user": "admin", "namespace": "default"}
+    document = {
+        "apiVersion": "v1",
+        "kind": "Config",
+        "current-context": "test",
+        "clusters": [{"name": "test", "cluster": cluster}],
+        "users": [{"name": "admin", "user": {"token": token}}],
+        "contexts": [{"name": "test", "context": context}],
+    }
+    path = home / "kubeconfig"
+    path.write_text(json.dumps(document))
+    return path
 
-    def say(*words: str | Path) -> str:
-        return kubectl(*words, *place)
 
-    manifest.write_text(json.dumps(document))
-    assert "created" in say("create", "--filename", manifest)
-    assert name in say("get", kind, name)
-    assert name in say("get", kind, name, "--output", "wide")
-    assert name in say("get", kind, name, "--output", "yaml")
-    assert name in say("get", kind, "--selector", "made=by-test")
-    assert f"/{name}" in say("get", kind, "--output", "name")
-    assert name in say("describe", kind, name)
-    assert "labeled" in say("label", kind, name, "colour=blue")
-    assert "annotated" in say("annotate", kind, name, "note=hello")
-    merge = '{"metadata":{"annotations":{"note":"merged"}}}'
-    assert "patched" in say("patch", kind, name, "--type", "merge", "--patch", merge)
+@pytest.fixture(scope="session", params=VERSIONS)
+def kubectl(
+    request: pytest.FixtureRequest, registry: Registry, tmp_path_factory: pytest.TempPathFactory
+) -> Program:
+    """One version with a home of its own, in which it keeps what it discovered."""
+    program = require(request.param)
+    home = tmp_path_factory.mktemp(request.param)
+    path = configuration(home, registry, log_in(f"http://{registry.address}"))
+    return Program(program, {"HOME": str(home), "KUBECONFIG": str(path)})
+
+
+def is_newest(kubectl: Program) -> bool:
+    return not kubectl.path.endswith("1.20")
+
+
+def _group(document: dict[str, Any]) -> str:
+    group, slash, _ = document["apiVersion"].partition("/")
+    return f"v1.{group}" if slash else ""
+
+
+class Running:
+    """kubectl in the background with its output in a file; ended when the block is left."""
+
+    def __init__(self, kubectl: Program, output: Path, *words: str) -> None:
+        self._output = output.open("wb")
+        self._process = subprocess.Popen(
+            [kubectl.path, *words],
+            stdin=subprocess.DEVNULL,
+            stdout=self._output,
+            stderr=subprocess.STDOUT,
+            env={"PATH": SEARCH_PATH, **kubectl.environment},
+        )
+
+    def __enter__(self) -> subprocess.Popen[bytes]:
+        return self._process
+
+    def __exit__(self, *ignored: object) -> None:
+        self._process.terminate()
+        self._process.wait()
+        self._output.close()
+
+
+@pytest.fixture
+def namespace(kubectl: Program) -> Iterator[str]:
+    """A namespace of the test's own."""
+    name = f"ns-{uuid.uuid4().hex[:8]}"
+    kubectl("create", "namespace", name)
+    yield name
+    kubectl("delete", "namespace", name, "--wait=false")
+
+
+class Everything:
+    """A manifest with an object of each kind, and the verbs of kubectl said of all of them."""
+
+    def __init__(self, kubectl: Program, directory: Path, namespace: str) -> None:
+        self.kubectl, self.namespace = kubectl, namespace
+        self.manifest = directory / "everything.json"
+        self.objects = [self._object(resource) for resource in KEPT]
+        self.write()
+
+    def _object(self, resource: str) -> dict[str, Any]:
+        document: dict[str, Any] = json.loads(json.dumps(KEPT[resource]))
+        name = f"{document['kind'].lower()}-{self.namespace}"
+        metadata = {"name": name, "labels": {"made": self.namespace}}
+        if resource in NAMESPACED:
+            metadata["namespace"] = self.namespace
+        if document["kind"] == "Event":
+            document["involvedObject"]["namespace"] = self.namespace
+        if document["kind"] == "Identity":
+            metadata["name"] = f"corp:{name}"
+            document["providerUserName"] = name
+        return {**document, "metadata": metadata}
+
+    def write(self, **labels: str) -> None:
+        """The manifest anew, with other labels beside the one that all bear."""
+        for each in self.objects:
+            each["metadata"]["labels"] = {"made": self.namespace, **labels}
+        document = {"apiVersion": "v1", "kind": "List", "items": self.objects}
+        self.manifest.write_text(json.dumps(document))
+
+    def names(self) -> list[str]:
+        return [each["metadata"]["name"] for each in self.objects]
+
+    def __call__(self, *words: str) -> str:
+        return self.kubectl(*words, "--filename", self.manifest)
+
+    def attempt(self, *words: str) -> Outcome:
+        return self.kubectl.attempt(*words, "--filename", self.manifest)
+
+    def each(self, done: str, *words: str) -> None:
+        """Say a verb of which kubectl reports one line for each object."""
+        outcome = self.attempt(*words)
+        assert outcome.code == 0, str(outcome)
+        reported = [line for line in outcome.stdout.splitlines() if f" {done}" in line]
+        assert len(reported) == len(self.objects), str(outcome)
+
+    def now(self) -> list[dict[str, Any]]:
+        """What the server has of each."""
+        items: list[dict[str, Any]] = json.loads(self("get", "--output", "json"))["items"]
+        return items
+
+    def labels(self, name: str) -> set[str | None]:
+        """The values that a label has among all objects."""
+        return {each["metadata"].get("labels", {}).get(name) for each in self.now()}
+
+
+@pytest.fixture
+def unmade(kubectl: Program, namespace: str, tmp_path: Path) -> Iterator[Everything]:
+    """A manifest of everything, of which nothing is made yet."""
+    made = Everything(kubectl, tmp_path, namespace)
+    yield made
+    made.attempt("delete", "--ignore-not-found", "--wait=false")
+
+
+@pytest.fixture
+def everything(unmade: Everything) -> Everything:
+    """An object of each kind."""
+    unmade.each("created", "create")
+    return unmade
+
+
+def test_every_kind_that_is_served_is_tried_here(kubectl: Program) -> None:
+    served = set(kubectl("api-resources", "--output", "name").split())
+    projects = {f"{each}.project.openshift.io" for each in ("projects", "projectrequests")}
+    assert served == {*KEPT, *TOKENS, *READ_ONLY, *REVIEWS, *projects}
+
+
+def test_every_kind_is_got_as_a_table_and_as_itself(everything: Everything) -> None:
+    table = everything("get", "--output", "wide")
+    for name in everything.names():
+        assert name in table
+    shown = everything("get", "--output", "yaml")
+    assert shown.count("creationTimestamp") == len(everything.objects)
+    assert len(everything("get", "--output", "name").split()) == len(everything.objects)
+
+
+def test_every_kind_is_listed_by_a_label(everything: Everything, kubectl: Program) -> None:
+    selector = f"made={everything.namespace}"
+    place = ("--selector", selector, "--namespace", everything.namespace)
+    found = kubectl("get", ",".join(KEPT), *place, "--output", "name").split()
+    assert len(found) == len(everything.objects)
+    assert "No resources found" in kubectl.attempt(
+        "get", ",".join(KEPT), "--selector", f"{selector},made!={everything.namespace}"
+    ).stderr  # fmt: skip
+
+
+def test_every_kind_is_described(everything: Everything) -> None:
+    described = everything("describe")
+    for name in everything.names():
+        assert name in described
+
+
+def test_every_kind_is_labelled_and_annotated(everything: Everything) -> None:
+    everything.each("labeled", "label", "colour=blue")
+    refused = everything.attempt("label", "colour=red")
+    assert refused.code == 1
+    assert "--overwrite is false" in refused.stderr
+    everything.each("labeled", "label", "colour=red", "--overwrite")
+    assert everything.labels("colour") == {"red"}
+    everything.each("labeled" if not is_newest(everything.kubectl) else "un", "label", "colour-")
+    assert everything.labels("colour") == {None}
+    everything.each("annotated", "annotate", "note=hello")
+    assert {each["metadata"]["annotations"]["note"] for each in everything.now()} == {"hello"}
+
+
+def test_every_kind_is_patched_in_three_ways(everything: Everything) -> None:
+    merge = '{"metadata":{"labels":{"merged":"yes"}}}'
+    everything.each("patched", "patch", "--type", "merge", "--patch", merge)
     patch = '[{"op":"add","path":"/metadata/labels/patched","value":"yes"}]'
-    assert "patched" in say("patch", kind, name, "--type", "json", "--patch", patch)
-    strategic = '{"metadata":{"labels":{"colour":null}}}'
-    assert "patched" in say("patch", kind, name, "--patch", strategic)
+    everything.each("patched", "patch", "--type", "json", "--patch", patch)
+    strategic = '{"metadata":{"labels":{"merged":null,"strategic":"yes"}}}'
+    everything.each("patched", "patch", "--patch", strategic)
+    assert everything.labels("patched") == everything.labels("strategic") == {"yes"}
+    assert everything.labels("merged") == {None}
 
-    document["metadata"]["labels"] = {"made": "by-test", "applied": "once"}
-    manifest.write_text(json.dumps(document))
-    say("apply", "--filename", manifest)
-    document["metadata"]["labels"] = {"made": "by-test", "applied": "twice"}
-    manifest.write_text(json.dumps(document))
-    assert "configured" in say("apply", "--filename", manifest)
-    assert "unchanged" in say("apply", "--filename", manifest)
-    document["metadata"]["labels"] = {"made": "by-test", "server": "side"}
-    manifest.write_text(json.dumps(document))
-    say("apply", "--server-side", "--force-conflicts", "--filename", manifest)
-    labels = json.loads(say("get", kind, name, "--output", "json"))["metadata"]["labels"]
-    assert labels["patched"] == "yes"
-    assert labels["server"] == "side"
-    assert "colour" not in labels
 
-    explained = kubectl("explain", f"{kind}.metadata.labels")
-    assert "map[string]string" in explained
-    assert "deleted" in say("delete", kind, name)
-    gone = kubectl.attempt("get", kind, name, *place)
+def test_every_kind_is_edited_in_an_editor(everything: Everything, tmp_path: Path) -> None:
+    editor = tmp_path / "editor"
+    editor.write_text('#!/bin/sh\nexec sed -i \'s/^\\( *\\)made: .*/&\\n\\1edited: "yes"/\' "$1"\n')
+    editor.chmod(0o755)
+    kubectl = everything.kubectl
+    outcome = Program(kubectl.path, {**kubectl.environment, "EDITOR": str(editor)}).attempt(
+        "edit", "--namespace", everything.namespace, "--filename", everything.manifest
+    )
+    assert outcome.code == 0, str(outcome)
+    assert everything.labels("edited") == {"yes"}
+
+
+def test_every_kind_is_replaced(everything: Everything) -> None:
+    everything.write(replaced="yes")
+    everything.each("replaced", "replace")
+    assert everything.labels("replaced") == {"yes"}
+
+
+def test_every_kind_is_applied_by_the_client(unmade: Everything) -> None:
+    unmade.write(applied="once")
+    unmade.each("created (server dry run)", "apply", "--dry-run=server")
+    unmade.each("created", "apply")
+    unmade.each("unchanged", "apply")
+    unmade.write(again="twice")
+    difference = unmade.attempt("diff")
+    assert difference.code == 1, str(difference)
+    assert difference.stdout.count("again: twice") >= len(unmade.objects)
+    unmade.each("configured", "apply")
+    assert unmade.labels("applied") == {None}
+    assert unmade.labels("again") == {"twice"}
+    assert unmade.attempt("diff").code == 0
+
+
+def test_every_kind_is_applied_by_the_server(unmade: Everything) -> None:
+    unmade.write(applied="once")
+    unmade.each("serverside-applied", "apply", "--server-side")
+    versions = [each["metadata"]["resourceVersion"] for each in unmade.now()]
+    unmade.each("serverside-applied", "apply", "--server-side")
+    assert [each["metadata"]["resourceVersion"] for each in unmade.now()] == versions
+    unmade.write(again="twice")
+    unmade.each("serverside-applied", "apply", "--server-side")
+    assert unmade.labels("applied") == {None}
+    assert unmade.labels("again") == {"twice"}
+
+
+def test_what_another_manager_owns_is_a_conflict_until_it_is_forced(
+    everything: Everything, kubectl: Program
+) -> None:
+    everything.each("labeled", "label", "colour=blue")
+    everything.write(colour="red")
+    refused = everything.attempt("apply", "--server-side")
+    assert refused.code == 1
+    painter = "kubectl-label"
+    assert f'Apply failed with 1 conflict: conflict with "{painter}"' in refused.stderr
+    assert ".metadata.labels.colour" in refused.stderr
+    assert "--force-conflicts" in refused.stderr
+    everything.each("serverside-applied", "apply", "--server-side", "--force-conflicts")
+    assert everything.labels("colour") == {"red"}
+
+
+def test_every_kind_is_watched(everything: Everything, tmp_path: Path) -> None:
+    """A watch of a named object shows it as it is and then each change, until its deletion."""
+    outputs = [tmp_path / f"watch-{number}" for number in range(len(everything.objects))]
+    with ExitStack() as stack:
+        for output, each in zip(outputs, everything.objects, strict=True):
+            metadata = each["metadata"]
+            place = ("--namespace", metadata["namespace"]) if "namespace" in metadata else ()
+            resource = f"{each['kind']}.{_group(each)}" if _group(each) else each["kind"]
+            words = ("get", resource, metadata["name"], "--watch", "--output-watch-events")
+            stack.enter_context(Running(everything.kubectl, output, *words, *place))
+
+        def seen(line: str) -> bool:
+            return all(line in output.read_text() for output in outputs)
+
+        wait_until(lambda: seen("ADDED"), what="the first sight of each object")
+        counts = iter(range(1000))
+
+        def changed() -> bool:
+            everything("annotate", f"count={next(counts)}", "--overwrite")
+            return seen("MODIFIED")
+
+        wait_until(changed, what="a change of each object")
+        everything("delete", "--wait=false")
+        wait_until(lambda: seen("DELETED"), what="the deletion of each object")
+
+
+def test_a_list_is_watched(kubectl: Program, namespace: str, tmp_path: Path) -> None:
+    output = tmp_path / "watch"
+    place = ("--namespace", namespace)
+    kubectl("create", "configmap", "first", *place)
+    with Running(kubectl, output, "get", "configmaps", "--watch", *place):
+        wait_until(lambda: "first" in output.read_text(), what="the list")
+        kubectl("create", "configmap", "second", *place)
+        wait_until(lambda: "second" in output.read_text(), what="the event")
+
+
+def test_waiting_for_deletions_ends_with_them(everything: Everything, tmp_path: Path) -> None:
+    output = tmp_path / "waiting"
+    words = ("wait", "--for=delete", "--timeout=60s", "--filename", str(everything.manifest))
+    with Running(everything.kubectl, output, *words) as waiting:
+        everything.each("deleted", "delete")
+        assert waiting.wait(60) == 0, output.read_text()
+    gone = everything.attempt("get", "--output", "name")
     assert gone.code == 1
-    assert "NotFound" in gone.stderr
+    assert gone.stderr.count("NotFound") == len(everything.objects)
 
 
-def test_a_watch_shows_what_happens(kubectl: Program, namespace: str) -> None:
-    words = ("get", "configmaps", "--watch", "--namespace", namespace, "--output", "name")
-    with subprocess.Popen(
-        [kubectl.path, *words],
-        stdout=subprocess.PIPE,
-        text=True,
-        env={"PATH": "/usr/bin:/bin", **kubectl.environment},
-    ) as watching:
-        assert watching.stdout is not None
-        time.sleep(1)  # kubectl lists before it watches; nothing tells when it has
-        kubectl("create", "configmap", "seen", "--from-literal=a=1", "--namespace", namespace)
-        for line in watching.stdout:
-            if "seen" in line:
-                break
-        else:
-            raise AssertionError("the watch ended without the event")
-        watching.terminate()
+def test_kubectl_waits_for_a_value(kubectl: Program, namespace: str) -> None:
+    if not is_newest(kubectl):
+        with pytest.raises(AssertionError, match="unrecognized condition"):
+            kubectl("wait", "--for=jsonpath={.status.phase}=Active", f"namespace/{namespace}")
+        return
+    words = ("wait", "--for=jsonpath={.status.phase}=Active", "--timeout=30s")
+    assert "condition met" in kubectl(*words, f"namespace/{namespace}")
+    assert "condition met" in kubectl(*words, f"project/{namespace}")
 
 
-def test_waiting_for_a_deletion_ends_with_it(kubectl: Program, namespace: str) -> None:
-    kubectl("create", "configmap", "short", "--namespace", namespace)
-    with subprocess.Popen(
-        [kubectl.path, "wait", "--for=delete", "configmap/short", "--namespace", namespace],
-        env={"PATH": "/usr/bin:/bin", **kubectl.environment},
-    ) as waiting:
-        kubectl("delete", "configmap", "short", "--namespace", namespace)
-        assert waiting.wait(30) == 0
+def test_every_kind_is_explained(kubectl: Program) -> None:
+    kinds = (*KEPT, *TOKENS, *READ_ONLY, *REVIEWS, "projects.project.openshift.io")
+
+    def explain(resource: str) -> str:
+        name, _, group = resource.partition(".")
+        return kubectl("explain", name, "--api-version", f"{group}/v1" if group else "v1")
+
+    with ThreadPoolExecutor(8) as pool:
+        for explained in pool.map(explain, kinds):
+            assert "VERSION:" in explained
+            assert "<empty>" not in explained, explained
+            assert "metadata" in explained
+    assert "map[string]string" in kubectl("explain", "secrets.data")
+    assert "map[string]string" in kubectl("explain", "configmaps.metadata.labels")
+
+
+def test_every_review_is_asked_with_create(
+    kubectl: Program, namespace: str, tmp_path: Path
+) -> None:
+    manifest = tmp_path / "reviews.json"
+    lines = kubectl("api-resources", "--no-headers").splitlines()
+    kinds = {line.split()[0]: line.split()[-1] for line in lines}
+    documents = []
+    for resource, said in REVIEWS.items():
+        plural, _, group = resource.partition(".")
+        document: dict[str, Any] = {"apiVersion": f"{group}/v1", "kind": kinds[plural], **said}
+        if plural.startswith("local") or group == OPENSHIFT:
+            document = {**document, "metadata": {"namespace": namespace}}
+        if plural == "localsubjectaccessreviews" and group == AUTHORIZATION:
+            attributes = {**ATTRIBUTES, "namespace": namespace}
+            document["spec"] = {"user": "una", "resourceAttributes": attributes}
+        documents.append(document)
+    items = {"apiVersion": "v1", "kind": "List", "items": documents}
+    manifest.write_text(json.dumps(items))
+    answers = kubectl("create", "--filename", manifest).splitlines()
+    assert len(answers) == len(REVIEWS)
+    assert all(line.endswith("created") for line in answers)
+    shown = kubectl("create", "--filename", manifest, "--output", "yaml")
+    assert "username: admin" in shown
+
+
+@pytest.mark.parametrize("resource", TOKENS)
+def test_a_token_is_listed_described_and_revoked(
+    kubectl: Program, registry: Registry, resource: str
+) -> None:
+    """The two views of one thing: everybody's access tokens, and one's own."""
+    url = f"http://{registry.address}"
+    token = log_in(url)
+    name = "sha256~" + digest_name(token)
+    assert name in kubectl("get", resource, "--output", "wide")
+    assert name in kubectl("get", resource, name, "--output", "yaml")
+    assert name in kubectl("describe", resource, name)
+    with KubeClient(url, token) as client:
+        assert client.get(f"{USERS}/users/~").status_code == 200
+        assert "deleted" in kubectl("delete", resource, name)
+        assert "NotFound" in kubectl.attempt("get", resource, name).stderr
+        wait_until(lambda: client.get(f"{USERS}/users/~").status_code == 401, what="the revocation")
+
+
+def digest_name(token: str) -> str:
+    """The rest of an access token's name in the API (openshift/oauth-server, sha256 tokens)."""
+    digest = hashlib.sha256(token.removeprefix("sha256~").encode()).digest()
+    return base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
+
+
+def test_what_is_only_read_is_listed(kubectl: Program) -> None:
+    assert "openshift-challenging-client" in kubectl("get", "oauthclients", "--output", "wide")
+    assert "openshift-cli-client" in kubectl("describe", "oauthclient", "openshift-cli-client")
+    kubectl("get", "oauthauthorizetokens")
+
+
+def test_a_project_is_made_read_changed_and_deleted(kubectl: Program, tmp_path: Path) -> None:
+    name = f"p-{uuid.uuid4().hex[:8]}"
+    manifest = tmp_path / "project.json"
+    document = {"apiVersion": "project.openshift.io/v1", "metadata": {"name": name}}
+    manifest.write_text(json.dumps({**document, "kind": "Project"}))
+    assert "created" in kubectl("create", "--filename", manifest)
+    assert name in kubectl("get", "project", name)
+    assert name in kubectl("get", "projects", "--output", "name")
+    assert "Phase:  Active" in kubectl("describe", "project", name)
+    kubectl("annotate", "project", name, "openshift.io/display-name=Shop")
+    assert "Shop" in kubectl("get", "project", name)
+    refused = kubectl.attempt("label", "project", name, "colour=blue")
+    assert refused.code == 1
+    assert "field is immutable, try updating the namespace" in refused.stderr
+    assert "deleted" in kubectl("delete", "project", name)
+    assert "NotFound" in kubectl.attempt("get", "project", name).stderr
+    assert "NotFound" in kubectl.attempt("get", "namespace", name).stderr
+    manifest.write_text(json.dumps({**document, "kind": "ProjectRequest"}))
+    assert f"project.project.openshift.io/{name} created" in kubectl("create", "-f", manifest)
+    assert "ClusterRole/admin" in kubectl("get", "rolebindings", "--namespace", name)
+    kubectl("delete", "project", name, "--wait=false")
 
 
 def test_what_is_served_is_discovered(kubectl: Program) -> None:
@@ -222,17 +543,57 @@ def test_what_is_served_is_discovered(kubectl: Program) -> None:
 
 
 def test_kubectl_tells_what_one_may_do(kubectl: Program, namespace: str) -> None:
-    assert kubectl("auth", "can-i", "create", "secrets", "--namespace", namespace) == "yes\n"
-    as_una = ("--as", "una", "--namespace", namespace)
+    place = ("--namespace", namespace)
+    as_una = ("--as", "una", *place)
+    assert kubectl("auth", "can-i", "create", "secrets", *place) == "yes\n"
     refused = kubectl.attempt("auth", "can-i", "create", "secrets", *as_una)
     assert (refused.code, refused.stdout) == (1, "no\n")
-    kubectl("create", "rolebinding", "una", "--clusterrole=edit", "--user=una", *as_una[2:])
+    kubectl("create", "rolebinding", "una", "--clusterrole=edit", "--user=una", *place)
     assert kubectl("auth", "can-i", "create", "secrets", *as_una) == "yes\n"
-    layers = ("get", "imagestreams.image.openshift.io/web", "--subresource=layers")
-    assert kubectl("auth", "can-i", *layers, *as_una) == "yes\n"
     assert "secrets" in kubectl("auth", "can-i", "--list", *as_una)
-    if not kubectl.path.endswith("1.20"):
-        assert "admin" in kubectl("auth", "whoami")
+    forbidden = kubectl.attempt("get", "roles", *as_una)
+    assert forbidden.code == 1
+    assert (
+        'Error from server (Forbidden): roles.rbac.authorization.k8s.io is forbidden: User "una"'
+        ' cannot list resource "roles" in API group "rbac.authorization.k8s.io" in the namespace'
+        f' "{namespace}"'
+    ) in forbidden.stderr
+
+
+def test_kubectl_tells_who_one_is(kubectl: Program) -> None:
+    if not is_newest(kubectl):
+        assert "unknown" in kubectl.attempt("auth", "whoami").stderr
+        return
+    shown = kubectl("auth", "whoami")
+    assert "admin" in shown
+    assert "system:authenticated" in shown
+    assert "una" in kubectl("auth", "whoami", "--as", "una")
+
+
+def test_auth_reconcile_gives_what_is_lacking(
+    kubectl: Program, namespace: str, tmp_path: Path
+) -> None:
+    name = f"role-{namespace}"
+    role: dict[str, Any] = {"apiVersion": f"{RBAC}/v1", "kind": "Role", "rules": RULES}
+    role["metadata"] = {"name": name, "namespace": namespace}
+    reference = {"apiGroup": RBAC, "kind": "Role", "name": name}
+    binding = {**role, "kind": "RoleBinding", "roleRef": reference, "subjects": UNA}
+    del binding["rules"]
+    manifest = tmp_path / "rbac.json"
+
+    def reconcile() -> str:
+        items = {"apiVersion": "v1", "kind": "List", "items": [role, binding]}
+        manifest.write_text(json.dumps(items))
+        return kubectl("auth", "reconcile", "--filename", manifest)
+
+    assert f"role.{RBAC}/{name} reconciled" in reconcile()
+    role["rules"] = [{"apiGroups": [""], "resources": ["secrets"], "verbs": ["get"]}]
+    binding["subjects"] = [{**UNA[0], "name": "ugo"}]
+    assert f"rolebinding.{RBAC}/{name} reconciled" in reconcile()
+    place = ("--namespace", namespace, "--as")
+    for user in ("una", "ugo"):
+        for resource in ("configmaps", "secrets"):
+            assert kubectl("auth", "can-i", "get", resource, *place, user) == "yes\n"
 
 
 def test_an_unknown_field_is_refused_by_its_name(
@@ -240,23 +601,107 @@ def test_an_unknown_field_is_refused_by_its_name(
 ) -> None:
     manifest = tmp_path / "object.yaml"
     manifest.write_text("apiVersion: v1\nkind: Secret\nmetadata: {name: x}\ndtaa: {}\n")
-    refused = kubectl.attempt("create", "--filename", manifest, "--namespace", namespace)
+    words = ("create", "--filename", manifest, "--namespace", namespace)
+    refused = kubectl.attempt(*words)
     assert refused.code != 0
     assert "dtaa" in refused.stderr
+    if is_newest(kubectl):
+        warned = kubectl.attempt(*words, "--validate=warn")
+        assert warned.code == 0, str(warned)
+        assert 'Warning: unknown field "dtaa"' in warned.stderr
 
 
-def test_imperative_commands_make_what_they_say(kubectl: Program, namespace: str) -> None:
+def test_imperative_commands_make_what_they_say(
+    kubectl: Program, namespace: str, registry: Registry
+) -> None:
+    place = ("--namespace", namespace)
+
     def create(*words: str) -> None:
-        assert "created" in kubectl("create", *words, "--namespace", namespace)
+        assert "created" in kubectl("create", *words, *place)
 
     create("secret", "generic", "s", "--from-literal=a=1")
-    create("secret", "docker-registry", "pull", "--docker-server=h", "--docker-username=u",
-           "--docker-password=p")  # fmt: skip
+    pull = ("--docker-server=h", "--docker-username=u", "--docker-password=p")
+    create("secret", "docker-registry", "pull", *pull)
     create("serviceaccount", "robot")
     create("role", "reader", "--verb=get", "--resource=configmaps")
     create("rolebinding", "reader", "--role=reader", f"--serviceaccount={namespace}:robot")
     create("quota", "q", "--hard=secrets=20")
-    assert "kubernetes.io/dockerconfigjson" in kubectl("get", "secrets", "--namespace", namespace)
-    if not kubectl.path.endswith("1.20"):
-        token = kubectl("create", "token", "robot", "--namespace", namespace).strip()
-        assert token.count(".") == 2
+    assert "kubernetes.io/dockerconfigjson" in kubectl("get", "secrets", *place)
+    robot = f"system:serviceaccount:{namespace}:robot"
+    assert kubectl("auth", "can-i", "get", "configmaps", *place, "--as", robot) == "yes\n"
+
+
+def test_a_service_account_gets_a_token(
+    kubectl: Program, namespace: str, tmp_path: Path, registry: Registry
+) -> None:
+    place = ("--namespace", namespace)
+    if is_newest(kubectl):
+        token = kubectl("create", "token", "default", "--duration=1h", *place).strip()
+    else:  # which has no `create token`, and can say the request itself
+        asked = tmp_path / "token.json"
+        asked.write_text('{"apiVersion":"authentication.k8s.io/v1","kind":"TokenRequest"}')
+        path = f"/api/v1/namespaces/{namespace}/serviceaccounts/default/token"
+        token = json.loads(kubectl("create", "--raw", path, "--filename", asked))["status"]["token"]
+    with KubeClient(f"http://{registry.address}", token) as client:
+        review = {"apiVersion": "authentication.k8s.io/v1", "kind": "SelfSubjectReview"}
+        who = client.make("/apis/authentication.k8s.io/v1/selfsubjectreviews", review)
+    assert who["status"]["userInfo"]["username"] == f"system:serviceaccount:{namespace}:default"
+
+
+def test_a_quota_s_status_is_written_apart_from_its_spec(
+    kubectl: Program, namespace: str, tmp_path: Path
+) -> None:
+    place = ("--namespace", namespace)
+    kubectl("create", "quota", "q", "--hard=secrets=20", *place)
+    status = {"hard": {"secrets": "20"}, "used": {"secrets": "3"}}
+    if is_newest(kubectl):
+        patch = json.dumps({"status": status, "spec": {"hard": {"secrets": "99"}}})
+        kubectl("patch", "quota", "q", "--subresource=status", "--patch", patch, *place)
+    else:
+        quota = json.loads(kubectl("get", "quota", "q", "--output", "json", *place))
+        changed = tmp_path / "quota.json"
+        spec = {"hard": {"secrets": "99"}}
+        changed.write_text(json.dumps({**quota, "status": status, "spec": spec}))
+        path = f"/api/v1/namespaces/{namespace}/resourcequotas/q/status"
+        kubectl("replace", "--raw", path, "--filename", changed)
+    stored = json.loads(kubectl("get", "quota", "q", "--output", "json", *place))
+    assert stored["status"] == status
+    assert stored["spec"] == {"hard": {"secrets": "20"}}
+    assert "secrets" in kubectl("describe", "quota", "q", *place)
+    assert "secrets: 3/20" in kubectl("get", "quota", "q", *place)
+
+
+def test_events_are_shown_by_get_events_and_with_what_they_are_about(
+    kubectl: Program, namespace: str, tmp_path: Path
+) -> None:
+    place = ("--namespace", namespace)
+    account = json.loads(kubectl("get", "sa", "default", "--output", "json", *place))
+    event = {
+        **NAMESPACED["events"],
+        "metadata": {"name": "default.1", "namespace": namespace},
+        "involvedObject": {
+            "apiVersion": "v1",
+            "kind": "ServiceAccount",
+            "name": "default",
+            "namespace": namespace,
+            "uid": account["metadata"]["uid"],
+        },
+        "lastTimestamp": account["metadata"]["creationTimestamp"],
+    }
+    manifest = tmp_path / "event.json"
+    manifest.write_text(json.dumps(event))
+    kubectl("create", "--filename", manifest)
+    assert "web:1 was pushed" in kubectl("get", "events", *place)
+    assert "serviceaccount/default" in kubectl("get", "events", "--sort-by=.lastTimestamp", *place)
+    assert "web:1 was pushed" in kubectl("describe", "sa", "default", *place)
+
+
+def test_all_of_a_kind_in_a_namespace_are_deleted_together(
+    kubectl: Program, namespace: str
+) -> None:
+    place = ("--namespace", namespace)
+    for name in ("one", "two"):
+        kubectl("create", "configmap", name, *place)
+    deleted = kubectl("delete", "configmaps", "--all", *place)
+    assert deleted.count("deleted") == 2
+    assert kubectl("get", "configmaps", "--output", "name", *place) == ""
