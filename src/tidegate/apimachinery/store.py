@@ -23,9 +23,11 @@ class Key(NamedTuple):
     name: str
 
 
-@dataclass(frozen=True, slots=True)
-class Document:
-    """A stored object: where, who, as of which revision, and its wire JSON."""
+class Document(NamedTuple):
+    """A stored object: where, who, as of which revision, and its wire JSON.
+
+    A tuple, because lists make them by the thousand.
+    """
 
     key: Key
     uid: str

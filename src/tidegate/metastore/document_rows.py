@@ -5,7 +5,6 @@ owners alone. Invariant: a write changes the row, its owners and the history und
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from typing import Any, NamedTuple
 
 import msgspec
@@ -130,7 +129,7 @@ def delete(tx: Transaction, key: Key) -> Document | None:
     tx.execute("DELETE FROM documents WHERE resource = ? AND namespace = ? AND name = ?", key)
     _own(tx, key, _owners(before), frozenset())
     _remember(tx, revision, key, before, None)
-    return replace(before, revision=revision)
+    return before._replace(revision=revision)
 
 
 def dependents(tx: Transaction, uid: str) -> list[Document]:

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import TypeVar
 
 import pytest
@@ -379,7 +378,7 @@ def test_labels_rules_of_roles_and_selectors_are_completed_too() -> None:
 
 
 def _document(store: MemoryStore, key: Key, bodies: dict[Key, bytes]) -> Document:
-    return replace(store.documents[key], body=bodies[key])
+    return store.documents[key]._replace(body=bodies[key])
 
 
 def test_a_cluster_admin_is_granted_once() -> None:
