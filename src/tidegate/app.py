@@ -336,6 +336,7 @@ class Application:
             "/api": api,
             "/apis": api,
             "/version": api,
+            "/version/": api,  # so asked by generated clients
         }
         self._in_flight = 0
         self.draining = False
