@@ -31,11 +31,6 @@ _LOG = logging.getLogger(__name__)
 _TRANSFER_THREADS = 16
 """Transfers that make progress at one moment in a process; a stalled one holds no thread."""
 
-_GARBAGE = 20_000
-"""Objects by which a process grows before Python looks for cycles, of which requests leave none. At
-Python's own 700 a change told to a thousand watchers makes it look again and again: a fifth of all.
-"""
-
 _FILES_PER_CONNECTION = 3
 """Descriptors of a connection that transfers: its socket, a duplicate for the thread, the blob."""
 
@@ -100,7 +95,6 @@ async def _serve(
         await _started(servers)
         gc.collect()
         gc.freeze()  # what start-up made lives as long as the process
-        gc.set_threshold(_GARBAGE, 10, 10)
         ready()
         await stop.wait()
         loop.remove_reader(lifeline)

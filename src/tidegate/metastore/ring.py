@@ -12,6 +12,7 @@ that only who is slow is overtaken.
 import asyncio
 from collections import deque
 from collections.abc import Sequence
+from itertools import takewhile
 
 from tidegate.apimachinery.store import Change
 
@@ -67,11 +68,8 @@ class Ring:
 
     def after(self, resource: str, revision: int) -> list[Change]:
         """Changes after `revision`, which is not before `reach`; costs what it finds."""
-        found = []
-        for change in reversed(self._of.get(resource, ())):
-            if change.revision <= revision:
-                break
-            found.append(change)
+        newest_first = reversed(self._of.get(resource, ()))
+        found = list(takewhile(lambda change: change.revision > revision, newest_first))
         found.reverse()
         return found
 
