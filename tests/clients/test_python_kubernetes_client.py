@@ -9,14 +9,18 @@ from collections.abc import Iterator
 from threading import Thread
 from typing import Any
 
+import kubernetes
 import pytest
 
 from tests.clients.conftest import Registry
 from tests.kube_client import KubeClient, log_in
 from tests.server import wait_until
 
-kubernetes = pytest.importorskip("kubernetes")
-client, dynamic, watch = kubernetes.client, kubernetes.dynamic, kubernetes.watch
+# Its models say that every field may be None, which each answer here would have to deny.
+client: Any = kubernetes.client
+dynamic: Any = kubernetes.dynamic
+watch: Any = kubernetes.watch
+
 Refused = client.exceptions.ApiException
 
 
