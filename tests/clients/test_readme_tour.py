@@ -15,7 +15,18 @@ from tests.server import PASSWORD, Server, serving
 from tests.tools import PROJECT, require, run
 
 README = PROJECT / "README.md"
-PROGRAMS = ("skopeo", "podman", "buildah", "umoci", "crane", "oras", "regctl", "helm", "curl")
+PROGRAMS = (
+    "kubectl",
+    "skopeo",
+    "podman",
+    "buildah",
+    "umoci",
+    "crane",
+    "oras",
+    "regctl",
+    "helm",
+    "curl",
+)
 
 
 def tour() -> list[str]:

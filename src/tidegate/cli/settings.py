@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from rich.markup import escape
 from rich.table import Table
 
 from tidegate.cli.console import console
@@ -37,5 +38,5 @@ def config(
         return
     table = Table("setting", "value", "from", "meaning", box=None, pad_edge=False)
     for row in rows:
-        table.add_row(row.name, row.value, row.origin, row.meaning)
+        table.add_row(*map(escape, (row.name, row.value, row.origin, row.meaning)))
     console().print(table)
