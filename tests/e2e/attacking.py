@@ -5,9 +5,12 @@ hers. Every attack in here goes over HTTP, with what mallory could have.
 """
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple
+
+import httpx
 
 from tests.images import Pushable, small_image
 from tests.kube_client import (
@@ -121,3 +124,9 @@ def cannot(client: KubeClient) -> None:
         f"{USERS}/users",
     ):
         assert client.get(path).status_code == 403, path
+
+
+def together(count: int, ask: Callable[[], httpx.Response]) -> list[httpx.Response]:
+    """The answers to `count` requests that are sent at once."""
+    with ThreadPoolExecutor(count) as threads:
+        return [each.result() for each in [threads.submit(ask) for _ in range(count)]]
