@@ -19,6 +19,7 @@ from tidegate.auth.rbac.reconciliation import grant_cluster_admin
 from tidegate.auth.serviceaccounts.tokens import Signer
 from tidegate.auth.stored import put, put_new, read
 from tidegate.auth.users.local import ensure_objects
+from tidegate.controllers.setback import log_setback
 from tidegate.kinds.config_map import CONFIG_MAPS, ConfigMap
 from tidegate.metastore import projects, users
 from tidegate.metastore.database import Database
@@ -79,8 +80,8 @@ async def adopt_projects(
             more = True
             while more:
                 more = await _adopt_some(database, store, await signer())
-        except Exception:  # noqa: BLE001  the top of a loop: logged, and tried again
-            _LOG.exception("adopting older data failed, will try again")
+        except Exception as error:  # noqa: BLE001  the top of a loop: logged, and tried again
+            log_setback(_LOG, "adopting older data", error)
         else:
             return
         await asyncio.sleep(RETRY_SECONDS)

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 
+from tidegate.controllers.setback import log_setback
 from tidegate.metastore import changes
 from tidegate.metastore.database import Database
 
@@ -20,6 +21,6 @@ async def compact_changes(database: Database, interval: float) -> None:
     while True:
         try:
             await changes.keep_newest(database, KEPT_CHANGES, KEPT_BYTES)
-        except Exception:  # noqa: BLE001  the top of a loop: logged, and tried again
-            _LOG.exception("compacting the change log failed, will try again")
+        except Exception as error:  # noqa: BLE001  the top of a loop: logged, and tried again
+            log_setback(_LOG, "compacting the change log", error)
         await asyncio.sleep(interval)

@@ -10,6 +10,7 @@ from functools import partial
 from tidegate.apimachinery.durations import epoch_seconds
 from tidegate.apimachinery.store import DocumentTransaction, Key, ObjectStore
 from tidegate.auth.stored import read
+from tidegate.controllers.setback import log_setback
 from tidegate.kinds.event import EVENTS, Event
 
 LIFETIME = 3600.0
@@ -31,8 +32,8 @@ async def expire_events(store: ObjectStore, interval: float) -> None:
             expired = await remove_events(store, time.time() - LIFETIME)
             if expired:
                 _LOG.info("removed %d old events", expired)
-        except Exception:  # noqa: BLE001  the top of a loop: logged, and tried again
-            _LOG.exception("removing old events failed, will try again")
+        except Exception as error:  # noqa: BLE001  the top of a loop: logged, and tried again
+            log_setback(_LOG, "removing old events", error)
 
 
 async def remove_events(store: ObjectStore, before: float) -> int:

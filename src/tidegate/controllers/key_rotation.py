@@ -6,6 +6,7 @@ import random
 import time
 
 from tidegate.auth.keys import rotate
+from tidegate.controllers.setback import log_setback
 from tidegate.metastore.database import Database
 
 _LOG = logging.getLogger(__name__)
@@ -20,6 +21,6 @@ async def rotate_keys(database: Database, every: float, interval: float) -> None
         try:
             if await rotate(database, time.time(), every):
                 _LOG.info("rotated the keys that sign tokens")
-        except Exception:  # noqa: BLE001  the top of a loop: logged, and tried again
-            _LOG.exception("rotating the signing keys failed, will try again")
+        except Exception as error:  # noqa: BLE001  the top of a loop: logged, and tried again
+            log_setback(_LOG, "rotating the signing keys", error)
         await asyncio.sleep(random.uniform(0.5, 1.0) * interval)  # noqa: S311  no secret

@@ -14,6 +14,7 @@ from tidegate.auth.projects.ending import Ending
 from tidegate.auth.projects.kinds import NAMESPACES
 from tidegate.auth.serviceaccounts.tokens import Signer
 from tidegate.controllers.noticed import Noticed
+from tidegate.controllers.setback import log_setback
 
 LOOK_EVERYWHERE = 600.0
 """Seconds between looks at every namespace; what is seen happening is seen to at once."""
@@ -52,8 +53,8 @@ async def keep_namespaces(
             work = noticed.take()
             await restore_namespaces(store, signer, work, clock)
             noticed.add(await end_namespaces(ending, work, clock))
-        except Exception:  # noqa: BLE001  the top of a loop: logged, and tried again
-            _LOG.exception("keeping namespaces failed, will try again")
+        except Exception as error:  # noqa: BLE001  the top of a loop: logged, and tried again
+            log_setback(_LOG, "keeping namespaces", error)
             noticed.look_everywhere = True
             await asyncio.sleep(random.uniform(0, min(interval, 1)))  # noqa: S311  no secret
         await noticed.wait(interval)
@@ -98,8 +99,8 @@ async def end_namespaces(
         gone = False
         try:
             gone = await ending.end(each.namespace, clock())
-        except Exception:  # noqa: BLE001  one namespace's trouble does not hold up the others
-            _LOG.exception("ending namespace %s failed, will try again", each.namespace)
+        except Exception as error:  # noqa: BLE001  one namespace's trouble does not hold up the others
+            log_setback(_LOG, f"ending namespace {each.namespace}", error)
         if gone:
             _LOG.info("namespace %s is gone", each.namespace)
         else:

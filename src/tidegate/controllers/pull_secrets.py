@@ -12,6 +12,7 @@ from tidegate.auth.serviceaccounts.pull_secrets import account_of_body
 from tidegate.auth.serviceaccounts.renewal import Account, due_accounts, mend
 from tidegate.auth.serviceaccounts.tokens import Signer
 from tidegate.controllers.noticed import Noticed
+from tidegate.controllers.setback import log_setback
 
 _LOG = logging.getLogger(__name__)
 
@@ -39,8 +40,8 @@ async def renew_pull_secrets(
             if everywhere:
                 noticed.look_everywhere, looked = False, clock()
             await mend_pull_secrets(store, signer, noticed, clock, everywhere=everywhere)
-        except Exception:  # noqa: BLE001  the top of a loop: logged, and tried again
-            _LOG.exception("renewing pull secrets failed, will try again")
+        except Exception as error:  # noqa: BLE001  the top of a loop: logged, and tried again
+            log_setback(_LOG, "renewing pull secrets", error)
             noticed.look_everywhere = True
             await asyncio.sleep(random.uniform(0, min(interval, 60)))  # noqa: S311  no secret
         else:

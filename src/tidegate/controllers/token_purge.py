@@ -7,6 +7,7 @@ import time
 
 from tidegate.apimachinery.store import ObjectStore
 from tidegate.auth.oauth.tokens import purge
+from tidegate.controllers.setback import log_setback
 
 _LOG = logging.getLogger(__name__)
 
@@ -22,5 +23,5 @@ async def purge_tokens(store: ObjectStore, interval: float) -> None:
             purged = await purge(store, time.time())
             if purged:
                 _LOG.info("removed %d expired access tokens and codes", purged)
-        except Exception:  # noqa: BLE001  the top of a loop: logged, and tried again
-            _LOG.exception("removing expired tokens failed, will try again")
+        except Exception as error:  # noqa: BLE001  the top of a loop: logged, and tried again
+            log_setback(_LOG, "removing expired tokens", error)

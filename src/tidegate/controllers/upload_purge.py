@@ -5,6 +5,7 @@ import logging
 import random
 import time
 
+from tidegate.controllers.setback import log_setback
 from tidegate.registry.uploads import Uploads
 
 _LOG = logging.getLogger(__name__)
@@ -22,6 +23,6 @@ async def purge_uploads(uploads: Uploads, expiry: float, interval: float) -> Non
             dropped = await uploads.purge(time.time() - expiry)
             if dropped:
                 _LOG.info("dropped %d expired uploads", dropped)
-        except Exception:  # noqa: BLE001  the top of a loop: logged, and tried again
-            _LOG.exception("purging uploads failed, will try again")
+        except Exception as error:  # noqa: BLE001  the top of a loop: logged, and tried again
+            log_setback(_LOG, "purging uploads", error)
         await asyncio.sleep(interval)

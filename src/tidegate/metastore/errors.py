@@ -20,6 +20,10 @@ class MetastoreUnavailable(MetastoreError):
     """The database cannot be reached or read; a write may or may not have been kept."""
 
 
+OUTAGES = (MetastoreFull, MetastoreBusy, MetastoreUnavailable)
+"""What is no fault of ours and passes: worth a line in the log, and another try."""
+
+
 class SchemaNewer(MetastoreError):
     """The database was made by a newer tidegate, which this one must not touch."""
 

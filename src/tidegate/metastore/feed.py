@@ -16,6 +16,7 @@ from tidegate.apimachinery.store import Change
 from tidegate.metastore import history
 from tidegate.metastore.changes import span
 from tidegate.metastore.database import Database
+from tidegate.metastore.errors import OUTAGES
 from tidegate.metastore.ring import CHANGES, Ring
 from tidegate.metastore.subscription import PAGE, RingSubscription
 
@@ -98,6 +99,9 @@ class Feed:
                 await self.catch_up()
                 await asyncio.sleep(0)  # neither need wait while others commit without pause
                 await self._db.changed(token)
+            except OUTAGES as error:
+                log.warning("following the changes failed, will try again: %s", error)
+                await asyncio.sleep(RETRY_SECONDS)
             except Exception:  # the top of a loop: logged, and tried again
                 log.exception("following the changes failed, will try again")
                 await asyncio.sleep(RETRY_SECONDS)
