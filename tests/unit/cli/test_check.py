@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
+from tidegate.cli.program import program
 from tidegate.metastore import links
 from tidegate.metastore.database import Database
 from tidegate.metastore.migrate import migrate
@@ -127,9 +129,10 @@ def test_a_sample_is_taken_on_demand(data: Path) -> None:
 
 @pytest.mark.parametrize("sample", ["-1", "101", "nan", "all"])
 def test_a_sample_is_a_percentage(data: Path, sample: str) -> None:
-    finished = check("--data", data, "--sample", sample)
-    assert finished.returncode == 2
-    assert finished.stdout == ""
+    result = CliRunner().invoke(program, ["check", "--data", str(data), "--sample", sample])
+    assert result.exit_code == 2
+    assert result.stdout == ""
+    assert "--sample" in result.stderr
 
 
 def test_what_cannot_be_checked_exits_with_2_and_a_reason(tmp_path: Path) -> None:
