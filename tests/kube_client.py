@@ -18,6 +18,7 @@ CORE = "/api/v1"
 RBAC = "/apis/rbac.authorization.k8s.io/v1"
 PROJECTS = "/apis/project.openshift.io/v1"
 USERS = "/apis/user.openshift.io/v1"
+TOKENS = "/apis/oauth.openshift.io/v1/oauthaccesstokens"
 
 
 def log_in(url: str, name: str = USERNAME, password: str = PASSWORD, verify: Any = True) -> str:
@@ -52,6 +53,12 @@ def log_in(url: str, name: str = USERNAME, password: str = PASSWORD, verify: Any
         )
         assert answer.status_code == 200, answer.text
         return str(answer.json()["access_token"])
+
+
+def token_name(token: str) -> str:
+    """The name of an access token in the API, as `oc logout` works it out."""
+    digest = hashlib.sha256(token.removeprefix("sha256~").encode()).digest()
+    return "sha256~" + urlsafe_b64encode(digest).rstrip(b"=").decode()
 
 
 def add_user(server: Server, name: str, password: str = PASSWORD, *options: str) -> None:

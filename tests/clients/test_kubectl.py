@@ -8,7 +8,6 @@ holds the tables of this file against what the server says that it serves.
 """
 
 import base64
-import hashlib
 import json
 import subprocess
 import uuid
@@ -21,7 +20,7 @@ from typing import Any
 import pytest
 
 from tests.clients.conftest import Registry
-from tests.kube_client import USERS, KubeClient, log_in
+from tests.kube_client import USERS, KubeClient, log_in, token_name
 from tests.server import wait_until
 from tests.tools import SEARCH_PATH, Outcome, Program, require
 
@@ -483,7 +482,7 @@ def test_a_token_is_listed_described_and_revoked(
     """The two views of one thing: everybody's access tokens, and one's own."""
     url = f"http://{registry.address}"
     token = log_in(url)
-    name = "sha256~" + digest_name(token)
+    name = token_name(token)
     assert name in kubectl("get", resource, "--output", "wide")
     assert name in kubectl("get", resource, name, "--output", "yaml")
     assert name in kubectl("describe", resource, name)
@@ -492,12 +491,6 @@ def test_a_token_is_listed_described_and_revoked(
         assert "deleted" in kubectl("delete", resource, name)
         assert "NotFound" in kubectl.attempt("get", resource, name).stderr
         wait_until(lambda: client.get(f"{USERS}/users/~").status_code == 401, what="the revocation")
-
-
-def digest_name(token: str) -> str:
-    """The rest of an access token's name in the API (openshift/oauth-server, sha256 tokens)."""
-    digest = hashlib.sha256(token.removeprefix("sha256~").encode()).digest()
-    return base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
 
 
 def test_what_is_only_read_is_listed(kubectl: Program) -> None:
