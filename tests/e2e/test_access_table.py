@@ -203,8 +203,9 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
         for name, image in images.items():
             registry.push(f"{name}/web", image, "1.0")
         yield Scene(server, admin, users, registry, images)
-        for client in (admin, *users.values(), registry):
+        for client in (admin, *users.values()):
             client.http.close()
+        registry.http.close()
 
 
 def path_of(cell: Cell) -> str:
