@@ -10,7 +10,8 @@ from collections.abc import Callable
 
 from tidegate.auth.accounts import Account, AccountDirectory
 from tidegate.auth.credentials import check_password_login
-from tidegate.auth.errors import InvalidCredentials
+from tidegate.auth.errors import InvalidCredentials, Throttled
+from tidegate.auth.logins import looks_like_token
 from tidegate.auth.passwords import PasswordHashes
 from tidegate.auth.remembered import RememberedLogins
 from tidegate.auth.throttle import Attempt, Throttle, network_of
@@ -41,10 +42,10 @@ class PasswordLogin:
             return account
         check = self._running.get((mark, network_of(client)))
         if check is None:
-            attempt = self._throttle.enter(name, client)
+            attempt = self._enter(name, client)
             check = self._begin((mark, network_of(client)), encoded, password, attempt)
         if not await asyncio.shield(check) or account is None:  # others may wait for the same
-            raise InvalidCredentials(user=name)
+            raise InvalidCredentials(user=_claimed(name))
         return account
 
     def count_failed_token(self, client: str) -> None:
@@ -55,6 +56,13 @@ class PasswordLogin:
         those that do not: it cannot be guessed, and checking it costs little.
         """
         self._throttle.enter("", client).failed()
+
+    def _enter(self, name: str, client: str) -> Attempt:
+        try:
+            return self._throttle.enter(name, client)
+        except Throttled as error:
+            error.user = _claimed(name)
+            raise
 
     def _begin(
         self, key: tuple[bytes, str], encoded: str | None, password: str, attempt: Attempt
@@ -73,3 +81,8 @@ class PasswordLogin:
         self._running[key] = check
         check.add_done_callback(end)
         return check
+
+
+def _claimed(name: str) -> str:
+    """The name for the audit log, empty for a token that somebody put in a name's place."""
+    return "" if looks_like_token(name) else name

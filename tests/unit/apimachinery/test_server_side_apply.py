@@ -404,13 +404,13 @@ def test_a_subresource_is_applied_by_a_manager_of_its_own() -> None:
         ),
         (thing(spec={"replicas": "1"}), ": .spec.replicas: expected numeric (int or float), got s"),
         (thing(spec={"replicas": {}}), "expected numeric (int or float), got map[string]interface"),
-        (thing(spec={"paused": "yes"}), ": .spec.paused: expected boolean, got &{yes}"),
+        (thing(spec={"paused": "yes"}), ": .spec.paused: expected boolean, got &{…}"),
         (
             thing(data={"a": True}),
             ": .data.a: expected string, got &value.valueUnstructured{Value:true}",
         ),
         (thing(spec=[]), ": .spec: expected map, got &{[]}"),
-        (thing(spec={"tags": "a"}), ": .spec.tags: expected list, got &{a}"),
+        (thing(spec={"tags": "a"}), ": .spec.tags: expected list, got &{…}"),
         (
             thing(spec={"containers": [{"name": "a"}, {"name": "a"}]}),
             ': .spec.containers: duplicate entries for key [name="a"]',

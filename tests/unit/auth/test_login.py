@@ -192,3 +192,11 @@ def test_the_claimed_name_is_told_to_the_audit_and_the_password_to_nobody(world:
         login(world, "nobody", "a-secret-password")
     assert refusal.value.user == "nobody"
     assert "a-secret-password" not in repr(refusal.value)
+
+
+@pytest.mark.parametrize("token", ["sha256~" + "a" * 43, "eyJhbGciOi.eyJzdWIi.c2lnbmF0"])
+def test_a_token_in_a_names_place_is_not_told_to_the_audit(world: World, token: str) -> None:
+    for _ in range(7):  # refused at first, and throttled in the end
+        with pytest.raises((InvalidCredentials, Throttled)) as refusal:
+            login(world, token, "x-oauth-basic")
+        assert getattr(refusal.value, "user", None) == ""

@@ -65,11 +65,16 @@ def go_type(value: Any) -> str:
 
 
 def go_text(value: Any) -> str:
-    """A value as Go's `%v` prints it: `map[name:web ports:[80]]`."""
+    """A value as Go's `%v` prints it, but for its texts: `map[name:… ports:[80]]`.
+
+    What is in an error is kept in logs, and a text may be a Secret's.
+    """
     if isinstance(value, dict):
         return "map[" + " ".join(f"{name}:{go_text(value[name])}" for name in sorted(value)) + "]"
     if isinstance(value, list):
         return "[" + " ".join(map(go_text, value)) + "]"
     if value is None:
         return "<nil>"
+    if isinstance(value, str):
+        return "…"
     return str(value).lower() if isinstance(value, bool) else str(value)
