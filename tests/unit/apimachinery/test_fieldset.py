@@ -1,5 +1,6 @@
 """Sets of field paths and FieldsV1, as structured-merge-diff has them."""
 
+import tracemalloc
 from typing import Annotated, Any
 
 import pytest
@@ -427,3 +428,16 @@ def test_no_field_is_removed_modified_and_added_at_once(old: Any, new: Any) -> N
     back = compare(new, old, SPEC)
     assert (back.removed, back.modified, back.added) == (sets[2], sets[1], sets[0])
     assert compare(old, old, SPEC) == Comparison(NOTHING, NOTHING, NOTHING)
+
+
+def test_long_elements_are_not_kept() -> None:
+    """Names of fields are as long as clients write them."""
+    tracemalloc.start()
+    try:
+        for number in range(20):
+            text = f"f:{number}{'x' * 500_000}"
+            assert fields_v1.encode(fields_v1.decode({text: {}})) == {text: {}}
+        kept, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert kept < 1_500_000

@@ -8,6 +8,7 @@ from functools import lru_cache
 from typing import Any
 
 from tidegate.apimachinery.apply.fieldset import (
+    REMEMBERED_LENGTH,
     FieldSet,
     field_element,
     key_element,
@@ -50,9 +51,13 @@ def decode(tree: Any) -> FieldSet:
     return FieldSet(frozenset(members), children)
 
 
-@lru_cache(maxsize=4096)
 def _element(text: str) -> str:
     """The one spelling of an element; empty for a sort that is unknown, which Kubernetes drops."""
+    return (_read if len(text) <= REMEMBERED_LENGTH else _read.__wrapped__)(text)
+
+
+@lru_cache(maxsize=4096)
+def _read(text: str) -> str:
     kind, colon, content = text[:1], text[1:2], text[2:]
     if colon != ":":
         raise ValueError(f"{text!r} is no element of a field path")

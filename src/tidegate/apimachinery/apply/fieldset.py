@@ -25,6 +25,9 @@ Path = tuple[str, ...]
 compact = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 """JSON without spaces, in the order that the value has."""
 
+REMEMBERED_LENGTH = 512
+"""Characters of an element of which it is remembered what it says: clients write them at will."""
+
 
 def field_element(name: str) -> str:
     return f"f:{name}"
@@ -61,9 +64,13 @@ def _shown(element: str) -> str:
     return f"[{content}]"
 
 
-@lru_cache(maxsize=4096)
 def order(element: str) -> tuple[Any, ...]:
     """The place of an element among others, as Kubernetes sorts them: f, k, v, i; 9 before 10."""
+    return (_order if len(element) <= REMEMBERED_LENGTH else _order.__wrapped__)(element)
+
+
+@lru_cache(maxsize=4096)
+def _order(element: str) -> tuple[Any, ...]:
     kind, content = element[0], element[2:]
     if kind == "f":
         return 0, content

@@ -39,6 +39,9 @@ from tidegate.auth.rbac.rules import RuleTable, question
 MEMO_LIMIT = 20_000
 """Answers that are remembered: about 10 MB."""
 
+MEMO_TEXT = 10_000_000
+"""Characters in all that is remembered: names in questions are as long as who asks likes."""
+
 FULL_AUTHORITY = (
     PolicyRule(verbs=[ANY], api_groups=[ANY], resources=[ANY]),
     PolicyRule(verbs=[ANY], non_resource_urls=[ANY]),
@@ -112,10 +115,11 @@ class RbacIndex:
         self._gathering = False  # aggregated roles are to be compiled again
         self._memo: dict[tuple[str, tuple[str, ...], Attributes], bool] = {}
         self._memo_limit = memo_limit
+        self._memo_text = 0
 
     def apply(self, key: Key, body: bytes | None) -> None:
         """Take in a document as it is now; None when it is gone. Others than RBAC's are ignored."""
-        self._memo.clear()
+        self._forget()
         match key.resource:
             case ROLES.key:
                 role = msgspec.json.decode(body, type=Role) if body is not None else None
@@ -133,10 +137,16 @@ class RbacIndex:
         known = self._memo.get(asked)
         if known is None:
             known = self._decide(user, attributes)
-            if len(self._memo) >= self._memo_limit:
-                self._memo.clear()
+            text = _text(user, attributes)
+            if len(self._memo) >= self._memo_limit or self._memo_text + text > MEMO_TEXT:
+                self._forget()
             self._memo[asked] = known
+            self._memo_text += text
         return known
+
+    def _forget(self) -> None:
+        self._memo.clear()
+        self._memo_text = 0
 
     def explain(self, user: User, attributes: Attributes) -> Verdict:
         """As `allows`, and what the answer rests on."""
@@ -315,6 +325,12 @@ def _drop(placed: dict[str, dict[str, Binding]], namespace: str, name: str) -> N
     del placed[namespace][name]
     if not placed[namespace]:
         del placed[namespace]
+
+
+def _text(user: User, attributes: Attributes) -> int:
+    """Characters of a question."""
+    asked = attributes.group, attributes.resource, attributes.namespace, attributes.name
+    return sum(map(len, (*asked, attributes.path, user.name, *user.groups)))
 
 
 def _namespace(attributes: Attributes) -> str:

@@ -19,6 +19,9 @@ BREAKDOWN_LIMIT = 500_000
 ships asks for about 10,000; the limit keeps a hostile one from holding up the process.
 """
 
+REMEMBERED_LENGTH = 256
+"""Characters of a resource whose names are remembered: anybody may ask about one of a megabyte."""
+
 
 class Question(NamedTuple):
     """Attributes, made ready to be asked of many roles.
@@ -44,9 +47,15 @@ def question(attributes: Attributes) -> Question:
     )
 
 
-@lru_cache(maxsize=4096)
 def named_as(resource: str) -> tuple[str, ...]:
     """How a rule may name a resource: itself, `*`, and `*/SUBRESOURCE`."""
+    if len(resource) > REMEMBERED_LENGTH:
+        return _named_as.__wrapped__(resource)
+    return _named_as(resource)
+
+
+@lru_cache(maxsize=4096)
+def _named_as(resource: str) -> tuple[str, ...]:
     subresource = resource.partition("/")[2]
     return (resource, ANY, f"{ANY}/{subresource}") if subresource else (resource, ANY)
 

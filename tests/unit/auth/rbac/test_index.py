@@ -1,5 +1,6 @@
 """The index against a plain reading of the documents, and its other questions by hand."""
 
+import tracemalloc
 from collections.abc import Sequence
 from random import Random
 
@@ -19,7 +20,7 @@ from tests.unit.auth.rbac.documents import (
 from tidegate.apimachinery.authorizer import Attributes, User
 from tidegate.apimachinery.meta import Object
 from tidegate.apimachinery.store import Key
-from tidegate.auth.rbac.index import RbacIndex
+from tidegate.auth.rbac.index import MEMO_TEXT, RbacIndex
 from tidegate.auth.rbac.kinds import (
     ClusterRole,
     ClusterRoleBinding,
@@ -382,3 +383,17 @@ def test_documents_of_other_resources_are_ignored() -> None:
     index = index_of()
     index.apply(Key("secrets", "shop", "x"), b"not a role")
     assert not index.allows(ANN, GET_PODS)
+
+
+def test_what_is_remembered_is_bounded_in_text_too() -> None:
+    """Paths, and the names of who is impersonated, are as long as who asks likes."""
+    index = index_of(cluster_role("reader", rule("get", "pods")))
+    tracemalloc.start()
+    try:
+        for number in range(300):
+            asked = Attributes("get", "pods", "shop", f"{number}{'x' * 100_000}", "")
+            assert not index.allows(User("mallory"), asked)
+        kept, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert kept < 2 * MEMO_TEXT

@@ -1,5 +1,7 @@
 """Expectations are those of Kubernetes' documentation of RBAC and of its `rbac/v1` API."""
 
+import tracemalloc
+
 import pytest
 
 from tests.unit.auth.rbac.documents import path_rule, rule
@@ -11,6 +13,7 @@ from tidegate.auth.rbac.rules import (
     compacted,
     covers,
     described,
+    named_as,
     question,
     uncovered,
 )
@@ -204,3 +207,15 @@ def test_a_rule_too_large_to_break_down_is_compiled_and_counts_as_not_covered() 
     assert uncovered([rule("get", "pods")], [hostile]) == [hostile]
     assert covers([hostile], [hostile])
     assert covers(EVERYTHING, [hostile])
+
+
+def test_long_names_of_resources_are_not_kept() -> None:
+    """Anybody may ask about a resource of a megabyte, as often as she likes."""
+    tracemalloc.start()
+    try:
+        for number in range(20):
+            assert named_as(f"{number}{'x' * 500_000}/y")[2] == "*/y"
+        kept, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert kept < 1_000_000
