@@ -48,6 +48,15 @@ class PasswordLogin:
             raise InvalidCredentials(user=_claimed(name))
         return account
 
+    async def stands(self, account: Account) -> bool:
+        """Whether a login of a moment ago would still be one.
+
+        Asked once what it brings is stored: checking a password takes a while, in which it may
+        have lost its word, and whatever took it away ended only what was there by then.
+        """
+        current = await self._accounts.find(account.user.name)
+        return current is not None and current.login.reference == account.login.reference
+
     def count_failed_token(self, client: str) -> None:
         """A token that was sent in a password's place did not hold.
 

@@ -64,10 +64,16 @@ class Throttle:
         now = self._clock()
         network = network_of(client)
         pair = f"{network} {name}"
-        counted = [self._pairs.of(pair, now), self._networks.of(network, now)]
+        shared = self._networks.of(network, now)
+        is_known = pair in self._known
+        if not is_known and (wait := shared.wait(now)) > 0:
+            # Before anything is kept of the name: who is refused anyway must not push out, by
+            # names that she makes up, what is counted of others.
+            raise Throttled(wait, name)
+        counted = [self._pairs.of(pair, now), shared]
         if name:
             counted.append(self._users.of(name, now))
-        binding = counted[:1] if pair in self._known else counted
+        binding = counted[:1] if is_known else counted
         wait = max(count.wait(now) for count in binding)
         if wait > 0:
             raise Throttled(wait, name)

@@ -222,6 +222,17 @@ def test_a_flood_of_names_does_not_forget_the_user_under_attack(clock: Clock) ->
         assert is_refused(throttle, "ann", HERE)
 
 
+def test_a_network_that_is_refused_anyway_pushes_out_nobodys_count(clock: Clock) -> None:
+    throttle = Throttle(clock, capacity=50)
+    fail(throttle, "ann", HERE, PER_USER_AND_NETWORK.free)
+    for number in range(PER_NETWORK.free):
+        fail(throttle, f"user {number % 40}", THERE)
+    assert is_refused(throttle, "ann", HERE)
+    for number in range(1000):
+        assert is_refused(throttle, f"made up {number}", THERE)
+    assert is_refused(throttle, "ann", HERE)
+
+
 def test_a_refusal_tells_whole_seconds_of_at_least_one() -> None:
     assert [Throttled(wait).retry_after for wait in (0.0, 0.2, 1.0, 29.6)] == [1, 1, 1, 30]
 

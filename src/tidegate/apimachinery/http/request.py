@@ -15,7 +15,8 @@ Send = Callable[[dict[str, Any]], Awaitable[None]]
 Headers = Sequence[tuple[bytes, bytes]]
 
 BODY_PATIENCE = 60.0
-"""Seconds without a byte of a body after which it is given up."""
+"""Seconds in which a body has to be here, as in Kubernetes: what was decided about a request holds
+until it is done, so that nobody may keep one open by sending it a byte at a time."""
 
 PARAMETERS_LIMIT = 200
 """Query parameters in one request."""
@@ -66,10 +67,17 @@ class Request:
         announced = self.header(b"content-length")
         if announced.isascii() and announced.isdecimal() and int(announced[:20]) > BODY_LIMIT:
             raise _too_large()
+        try:
+            async with asyncio.timeout(BODY_PATIENCE):
+                return await self._received()
+        except TimeoutError as error:
+            raise BodyStalled from error
+
+    async def _received(self) -> bytes:
         parts: list[bytes] = []
         size = 0
         while True:
-            message = await self._next()
+            message = await self.receive()
             if message["type"] == "http.disconnect":
                 raise ClientGone
             part = message.get("body", b"")
@@ -79,13 +87,6 @@ class Request:
             parts.append(part)
             if not message.get("more_body", False):
                 return parts[0] if len(parts) == 1 else b"".join(parts)
-
-    async def _next(self) -> dict[str, Any]:
-        try:
-            async with asyncio.timeout(BODY_PATIENCE):
-                return await self.receive()
-        except TimeoutError as error:
-            raise BodyStalled from error
 
 
 def _too_large() -> RequestTooLarge:

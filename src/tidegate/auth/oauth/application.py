@@ -40,7 +40,7 @@ from tidegate.metastore.errors import MetastoreError
 from tidegate.observability.audit import Audit, AuditEvent
 from tidegate.observability.request_id import REQUEST_ID
 from tidegate.observability.timestamp import rfc3339
-from tidegate.wire.errors import ClientGone
+from tidegate.wire.errors import BodyStalled, ClientGone
 
 T = TypeVar("T")
 
@@ -96,6 +96,8 @@ class OAuthApplication:
         except MetastoreError:
             answer = json_answer(503, {"error": "temporarily_unavailable"})
             answer.headers.append((b"retry-after", b"1"))
+        except BodyStalled:
+            answer = json_answer(408, {"error": "invalid_request"})
         except ClientGone:
             return
         answer.headers.append(_NO_STORE)

@@ -7,7 +7,7 @@ import msgspec
 
 from tidegate.apimachinery.authorizer import User
 from tidegate.apimachinery.store import ObjectStore
-from tidegate.auth.errors import InvalidTokenRequest
+from tidegate.auth.errors import InvalidCredentials, InvalidTokenRequest
 from tidegate.auth.login import PasswordLogin
 from tidegate.auth.oauth.authorize import (
     AuthorizeRequest,
@@ -79,9 +79,13 @@ class OAuthServer:
         secret, now = new_secret(), self._clock()
         if request.implicit:
             await self._issue(request, secret, account.user, now)
-            return location_with_token(request, secret)
-        await self._store.write(lambda tx: put_code(tx, secret, request, account.user, now))
-        return location_with_code(request, secret)
+            location = location_with_token(request, secret)
+        else:
+            await self._store.write(lambda tx: put_code(tx, secret, request, account.user, now))
+            location = location_with_code(request, secret)
+        if not await self._passwords.stands(account):
+            raise InvalidCredentials(user=name)
+        return location
 
     async def grant(self, fields: Fields, authorization: str) -> Granted:
         """Answer a token request; `InvalidTokenRequest`, `InvalidClient` or `TokenInvalid`."""

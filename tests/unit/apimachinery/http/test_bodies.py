@@ -131,6 +131,20 @@ def test_a_body_that_stops_arriving_is_given_up(api: Api, monkeypatch: pytest.Mo
     assert start["status"] == 504
 
 
+def test_a_body_that_comes_a_byte_at_a_time_is_given_up(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else a request could be kept open until long after its right is gone."""
+    monkeypatch.setattr(request, "BODY_PATIENCE", 0.1)
+
+    async def receive() -> dict[str, Any]:
+        await asyncio.sleep(0.01)
+        return {"type": "http.request", "body": b" ", "more_body": True}
+
+    start, _ = asked(api, receive)
+    assert start["status"] == 504
+
+
 def test_a_body_without_a_length_is_limited_too(api: Api) -> None:
     async def receive() -> dict[str, Any]:
         return {"type": "http.request", "body": b" " * 1_000_000, "more_body": True}

@@ -2,13 +2,15 @@
 
 import asyncio
 import re
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
 from typing import TypeVar
 
 import pytest
 
 from tests.unit.apimachinery.memory_store import MemoryStore
 from tests.unit.auth.oauth.site import HERE, IMPLICIT, S256, VERIFIER, Site, sent_on
+from tidegate.apimachinery.http import request
 from tidegate.apimachinery.store import DocumentTransaction
 from tidegate.auth.errors import TokenInvalid
 from tidegate.auth.logins import RELIED_ON
@@ -93,6 +95,27 @@ def test_guessing_is_throttled_for_the_user_and_for_the_address(site: Site) -> N
     ]
     assert statuses[0] == 401
     assert statuses[-1] == 429
+
+
+@pytest.mark.parametrize("response_type", ["code", "token"])
+def test_a_password_that_lost_its_word_while_it_was_checked_brings_nothing(
+    site: Site, response_type: str
+) -> None:
+    account = site.world.accounts["ann"]
+    changed = replace(account, generation=account.generation + 1)
+
+    class Changing(MemoryStore):
+        """Another password is set just before what a login brings is stored."""
+
+        async def write(self, unit: Callable[[DocumentTransaction], T]) -> T:
+            site.world.accounts["ann"] = changed
+            return await super().write(unit)
+
+    changing = Site(site.world, store=Changing())
+    response = changing.challenged(response_type=response_type)
+    assert response.status_code == 401
+    assert "location" not in response.headers
+    assert changing.challenged(response_type=response_type).status_code == 302
 
 
 def test_a_token_in_the_passwords_place_does_not_prolong_itself(site: Site) -> None:
@@ -344,3 +367,16 @@ def test_a_database_that_does_not_answer_is_told_as_such(site: Site) -> None:
 def test_a_host_header_that_is_none_is_refused(site: Site) -> None:
     response = site.get("/oauth/token/request", headers={"Host": 'evil"><script>'})
     assert response.status_code == 400
+
+
+def test_a_form_that_stops_arriving_is_given_up(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(request, "BODY_PATIENCE", 0.01)
+
+    async def endless() -> AsyncIterator[bytes]:
+        yield b"grant_type="
+        await asyncio.sleep(20)
+
+    form = {"content-type": "application/x-www-form-urlencoded"}
+    assert site.post("/oauth/token", content=endless(), headers=form).status_code == 408
