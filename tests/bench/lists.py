@@ -3,7 +3,6 @@
 import re
 import threading
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from http.client import HTTPConnection
 from pathlib import Path
@@ -136,6 +135,3 @@ def get_job(api: Api, clients: int, seconds: float) -> Job:
         paths=tuple(path_of(LISTED, name_of(number * 7 % COUNT)) for number in range(1_000)),
         small=True,
     )
-
-
-Say = Callable[[str], None]
