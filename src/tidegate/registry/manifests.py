@@ -61,14 +61,17 @@ class Manifests:
         headers.append((b"content-length", str(len(stored.content)).encode()))
         return Response(200, headers, stored.content)
 
-    async def push(
-        self, request: Request, repository: RepositoryName, reference: Reference
-    ) -> Response:
-        """PUT: the bytes under their digest, and under the tags that the request names."""
+    async def receive(self, request: Request) -> bytes:
+        """The manifest in the body of a PUT."""
         try:
-            content = await request.body(MANIFEST_LIMIT)
+            return await request.body(MANIFEST_LIMIT)
         except BodyTooLarge as error:
             raise ManifestTooLarge(f"a manifest has at most {MANIFEST_LIMIT} bytes") from error
+
+    async def push(
+        self, request: Request, repository: RepositoryName, reference: Reference, content: bytes
+    ) -> Response:
+        """PUT: the bytes under their digest, and under the tags that the request names."""
         manifest = parse_manifest(content, request.header(b"content-type"))
         digest, named = _digest_and_tags(request, reference, content)
         now = time.time()

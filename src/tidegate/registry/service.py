@@ -211,9 +211,18 @@ class Registry:
             await self._access.require_create(exchange.request, exchange.identity, repository)
 
     async def _push_manifest(self, exchange: Exchange) -> Response:
+        """PUT of a manifest, decided again when all of it is here.
+
+        A body takes as long as its client likes, and the login, the right or even the project may
+        be gone by then, or another's.
+        """
+        request, repository = exchange.request, exchange.repository
         reference = exchange.reference  # one that is none makes nothing
+        content = await self._manifests.receive(request)
+        exchange.identity = await self._access.identify(request)
+        await self._require(exchange)
         await self._make(exchange)
-        return await self._manifests.push(exchange.request, exchange.repository, reference)
+        return await self._manifests.push(request, repository, reference, content)
 
     async def _delete_manifest(self, exchange: Exchange) -> Response:
         repository, reference = exchange.repository, exchange.reference

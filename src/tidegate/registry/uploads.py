@@ -234,9 +234,9 @@ class Uploads:
 
         def link(tx: Transaction) -> None:
             projects.require(tx, repository.project)
+            if upload_id is not None and not uploads.finish(tx, upload_id):
+                raise UploadUnknown  # ended meanwhile, maybe with the project of that time
             links.link(tx, repository, digest, size, now)
-            if upload_id is not None:
-                uploads.finish(tx, upload_id)
 
         await self._database.write(link)
 

@@ -1,6 +1,7 @@
 """Who may, and what a refusal says (DESIGN: 401, 401 insufficient_scope, 403)."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -10,6 +11,7 @@ from tests.registry_client import error_codes
 from tests.server import PASSWORD, USERNAME
 from tests.unit.registry.in_process import InProcess, in_process
 from tidegate.apimachinery.authorizer import Attributes, User
+from tidegate.registry.request import Receive, Scope, Send
 
 IMAGE = small_image("one")
 REPOSITORY = "shop/web"
@@ -267,3 +269,26 @@ def test_every_request_is_recorded_once_with_who_what_and_how_it_ended(registry:
         "1",
         401,
     )
+
+
+def test_a_right_that_is_lost_while_a_manifest_arrives_counts_no_more(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rights = Rights(("una", "update", "shop"), ("una", "get", "shop"), ("una", "create", "shop"))
+    with in_process(tmp_path, rights, ("una",)) as registry:
+        registry.client().push(REPOSITORY, IMAGE, "1")
+        una = registry.client("una")
+        assert una.put_manifest(REPOSITORY, "2", IMAGE.manifest).status_code == 201
+        serve = registry._registry
+
+        async def slowly(scope: Scope, receive: Receive, send: Send) -> None:
+            async def last() -> dict[str, Any]:
+                rights._allowed.clear()
+                return await receive()
+
+            await serve(scope, last, send)
+
+        monkeypatch.setattr(registry, "_registry", slowly)
+        refused = una.put_manifest(REPOSITORY, "3", IMAGE.manifest)
+        assert (refused.status_code, error_codes(refused)) == (403, ["DENIED"])
+        assert registry.client().tags(REPOSITORY) == ["1", "2"]

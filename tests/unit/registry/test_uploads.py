@@ -10,6 +10,10 @@ from tests.authorizers import Rights
 from tests.images import Content
 from tests.registry_client import RegistryClient, error_codes
 from tests.unit.registry.in_process import InProcess, in_process
+from tidegate.oci.digest import Digest
+from tidegate.oci.name import RepositoryName
+from tidegate.storage.blobs import BlobStore
+from tidegate.storage.receiving import Receiving
 
 BLOB = Content(b"0123456789" * 30)
 OTHER = Content(b"other")
@@ -216,3 +220,27 @@ def test_what_came_of_a_broken_body_is_kept_for_a_resume(registry: InProcess) ->
     assert isinstance(resumed, httpx.Response)
     assert resumed.headers["range"] == f"0-{len(BLOB.data) - 1}"
     assert client.close_upload(location, BLOB.digest).status_code == 201
+
+
+def test_an_upload_that_ended_while_its_last_bytes_came_leaves_nothing(
+    registry: InProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As one does with its project, whose name may be another's by then."""
+    client = registry.client()
+    location = client.open_upload(REPOSITORY)
+    commit = BlobStore.commit_held
+
+    async def late(store: BlobStore, receiving: Receiving, digest: Digest) -> int:
+        size = await commit(store, receiving, digest)
+        await registry.uploads._forget(await registry.uploads._find(*_named(location)))
+        return size
+
+    monkeypatch.setattr(BlobStore, "commit_held", late)
+    refused = client.close_upload(location, BLOB.digest, BLOB.data)
+    assert (refused.status_code, error_codes(refused)) == (404, ["BLOB_UPLOAD_UNKNOWN"])
+    assert not client.has_blob(REPOSITORY, BLOB.digest)
+    assert client.http.get("/v2/_catalog").json() == {"repositories": []}
+
+
+def _named(location: str) -> tuple[RepositoryName, str]:
+    return RepositoryName.parse(REPOSITORY), location.rpartition("/")[2]
