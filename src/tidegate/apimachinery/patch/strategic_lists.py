@@ -103,7 +103,8 @@ def _kind(element: Any) -> type:
 def _key(element: Any, merge_key: str) -> Key:
     if merge_key:
         if not isinstance(element, dict):
-            raise BadRequest(f"expected a map[string]interface {{}}, but received {element!r}")
+            received = go_text(element)
+            raise BadRequest(f"expected a map[string]interface {{}}, but received {received}")
         if merge_key not in element:
             raise BadRequest(
                 f"map: {go_text(element)} does not contain declared merge key: {merge_key}"
