@@ -9,6 +9,7 @@ import pytest
 
 from tests.registry_client import RegistryClient, client_of
 from tests.server import Server, serving
+from tests.tools import run, unavailable
 
 
 class Start(Protocol):
@@ -49,3 +50,17 @@ def api(server: Server) -> Iterator[RegistryClient]:
     assert server.ready(), server.log
     assert server.worker_ids() == workers, f"a worker died\n{server.log}"
     assert "Traceback" not in server.log, server.log
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A directory on a 64 MB file system of its own."""
+    mounted = tmp_path / "disk"
+    mounted.mkdir()
+    outcome = run("mount", "-t", "tmpfs", "-o", "size=64m", "tmpfs", mounted)
+    if outcome.code != 0:
+        unavailable(f"cannot mount a small file system: {outcome.stderr.strip()}")
+    try:
+        yield mounted / "data"
+    finally:
+        run("umount", "--lazy", mounted)

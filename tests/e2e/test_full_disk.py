@@ -6,33 +6,15 @@ The client gets a clear error, pulls go on, the space comes back, and nothing is
 import contextlib
 import os
 import random
-from collections.abc import Iterator
 from pathlib import Path
-
-import pytest
 
 from tests.e2e.conftest import Start
 from tests.images import Content, image, layer, small_image
 from tests.registry_client import RegistryClient, client_of, error_codes
 from tests.server import Server, wait_until
-from tests.tools import run, unavailable
 
 MEGABYTE = 1 << 20
 NOISE = random.Random(64)
-
-
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A directory on a 64 MB file system of its own."""
-    mounted = tmp_path / "disk"
-    mounted.mkdir()
-    outcome = run("mount", "-t", "tmpfs", "-o", "size=64m", "tmpfs", mounted)
-    if outcome.code != 0:
-        unavailable(f"cannot mount a small file system: {outcome.stderr.strip()}")
-    try:
-        yield mounted / "data"
-    finally:
-        run("umount", "--lazy", mounted)
 
 
 def free(directory: Path) -> int:

@@ -42,6 +42,8 @@ class Feed:
         self._token: int | None = None  # as of which the last step has read
         self._begun = 0
         self._done = 0
+        self._failed = 0
+        self._failure: Exception | None = None
         self._tail: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
@@ -75,18 +77,31 @@ class Feed:
         return RingSubscription(self._db, self._ring, resource, after)
 
     async def catch_up(self) -> int:
-        """Tell everything that was committed before this call; the revision reached."""
+        """Tell everything that was committed before this call; the revision reached.
+
+        Those who wait together share one step, or its failure, if it began after they asked.
+        """
         self._require_start()
         if self._db.fresh_is_proof and self._db.fresh() == self._token:
             return self._ring.position
         begun = self._begun
         async with self._turn:
             if self._done <= begun:  # else one who waited as well has asked since
-                self._begun += 1
-                step, token = self._begun, self._db.fresh()
-                await self._advance()
-                self._done, self._token = step, token
+                if self._failure is not None and self._failed > begun:
+                    raise self._failure.with_traceback(None)
+                await self._step()
         return self._ring.position
+
+    async def _step(self) -> None:
+        self._begun += 1
+        step = self._begun
+        try:
+            token = self._db.fresh()
+            await self._advance()
+        except Exception as error:
+            self._failed, self._failure = step, error
+            raise
+        self._done, self._token, self._failure = step, token, None
 
     def _require_start(self) -> None:
         if self._tail is None:

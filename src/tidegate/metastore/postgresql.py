@@ -39,7 +39,8 @@ READERS = 8
 WAIT_SECONDS = 5.0
 """Patience with a busy pool, and with a server that does not answer."""
 AGAIN_SECONDS = 1.0
-"""Patience of a read that is tried again, because its connection was lost."""
+"""Patience of a read that is tried again, because its connection was lost, and of every read while
+the server is known to be away."""
 RETRY_SECONDS = 1.0
 LOOK_SECONDS = 5.0
 """A watcher looks this often although nothing was heard: a notification can be lost unnoticed."""
@@ -151,7 +152,7 @@ class PostgresqlDatabase:
 
     async def fetch(self, sql: str, params: Sequence[Value] = ()) -> list[Row]:
         try:
-            return await self._fetch(sql, params, WAIT_SECONDS)
+            return await self._fetch(sql, params, WAIT_SECONDS if self._hearing else AGAIN_SECONDS)
         except MetastoreUnavailable:
             # after a restart of the server the whole pool is stale; reading again does no harm
             await self._pool.check()

@@ -18,11 +18,12 @@ from tidegate.auth.token_endpoint import (
     read_token_form,
     read_token_query,
 )
+from tidegate.metastore.errors import OUTAGES
 from tidegate.observability.audit import Audit, AuditEvent
 from tidegate.observability.request_id import REQUEST_ID
 from tidegate.observability.timestamp import rfc3339
 from tidegate.registry.access import realm_of
-from tidegate.registry.errors import error_response
+from tidegate.registry.errors import answer, error_response
 from tidegate.registry.request import Receive, Request, Scope, Send
 from tidegate.registry.response import Response, json_response, write
 from tidegate.wire.errors import BodyTooLarge, ClientGone
@@ -56,6 +57,8 @@ class TokenService:
             response = _refusal(realm, error)
         except BodyTooLarge as error:
             response = error_response(413, "SIZE_INVALID", str(error))
+        except OUTAGES as error:
+            response, detail = _come_again(error), str(error)
         except ClientGone:
             return
         await write(response, scope, send)
@@ -72,6 +75,14 @@ class TokenService:
                 detail=detail,
             )
         )
+
+
+def _come_again(error: Exception) -> Response:
+    response = answer(error)
+    if response is None:
+        raise error
+    response.headers.append((b"retry-after", b"1"))
+    return response
 
 
 def _refusal(realm: str, error: AuthError) -> Response:

@@ -95,7 +95,7 @@ class ApiApplication:
         self._client_of = client_of
         self._failures = failures
         self._clock = clock
-        self._watches = Watches()
+        self._watches = Watches(failures)
         self._pages: dict[str, Page] = {
             **pages,
             "/version": lambda _: json_answer(200, dict(version)),

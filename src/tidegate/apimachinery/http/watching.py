@@ -10,9 +10,8 @@ import random
 from collections.abc import Callable
 from dataclasses import replace
 
-from tidegate.apimachinery.errors import ApiError, Expired, ResourceExpired
 from tidegate.apimachinery.http.encoding import Encoding, error_line
-from tidegate.apimachinery.http.errors import TOO_OLD, unforeseen
+from tidegate.apimachinery.http.errors import Failures, known, unforeseen
 from tidegate.apimachinery.http.exchange import Exchange
 from tidegate.apimachinery.http.negotiation import Form, negotiate
 from tidegate.apimachinery.http.parameters import boolean, integer, watch_options
@@ -33,7 +32,8 @@ _LOG = logging.getLogger(__name__)
 class Watches:
     """The watches of a process, so that a draining server can end them."""
 
-    def __init__(self) -> None:
+    def __init__(self, failures: Failures) -> None:
+        self._failures = failures
         self._running: set[asyncio.Task[None]] = set()
         self._ended = False
 
@@ -63,7 +63,7 @@ class Watches:
 
     async def _run(self, stream: "_Stream", request: Request, receive: Receive, send: Send) -> None:
         await send({"type": "http.response.body", "body": b"", "more_body": True})
-        writing = asyncio.create_task(stream.write(send, request.path))
+        writing = asyncio.create_task(stream.write(send, request.path, self._failures))
         leaving = asyncio.create_task(_left(receive))
         self._running.add(writing)
         if self._ended:
@@ -114,17 +114,17 @@ class _Stream:
     def close(self) -> None:
         self._watch.close()
 
-    async def write(self, send: Send, path: str) -> None:
+    async def write(self, send: Send, path: str, failures: Failures) -> None:
         """Write events until the time is up or the watch cannot go on."""
         try:
             await self._write(send)
         except OSError:
             return  # the client has gone
-        except (ApiError, Expired) as error:
-            await _send(send, error_line(_said(error)))
-        except Exception:  # noqa: BLE001  the top of a stream: its head is out
-            _LOG.exception("the watch of %s failed", path)
-            await _send(send, error_line(unforeseen()))
+        except Exception as error:  # noqa: BLE001  the top of a stream: its head is out
+            said = known(error, failures)
+            if said is None:
+                _LOG.exception("the watch of %s failed", path)
+            await _send(send, error_line(said or unforeseen()))
 
     async def _write(self, send: Send) -> None:
         now: Callable[[], float] = asyncio.get_running_loop().time
@@ -145,10 +145,6 @@ class _Stream:
         line = self._encoding.event(self._form, event, first=self._first)
         self._first = False
         return line
-
-
-def _said(error: ApiError | Expired) -> ApiError:
-    return error if isinstance(error, ApiError) else ResourceExpired(TOO_OLD)
 
 
 async def _send(send: Send, lines: bytes) -> None:

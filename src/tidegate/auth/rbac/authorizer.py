@@ -34,6 +34,8 @@ class RbacAuthorizer:
         self._catching_up = asyncio.Lock()
         self._begun = 0  # catch-ups, counted
         self._done = 0  # the last one that ended well
+        self._failed = 0  # the last one that did not
+        self._failure: Exception | None = None
 
     async def start(self) -> None:
         """Load every role and binding and follow what becomes of them."""
@@ -115,15 +117,22 @@ class RbacAuthorizer:
     async def _catch_up(self) -> None:
         """Have every change applied that is committed by now.
 
-        Those who wait together share one catching-up, if it begins after they asked.
+        Those who wait together share one catching-up, if it begins after they asked, and its
+        failure too: while the database is away, nobody waits for more than two attempts.
         """
         asked = self._begun
         async with self._catching_up:
             if self._done > asked:
                 return
+            if self._failure is not None and self._failed > asked:
+                raise self._failure.with_traceback(None)
             began = self._clock()
             self._begun += 1
             number = self._begun
-            await self._store.catch_up()
-            await self._load()
-            self._done, self._confirmed = number, began
+            try:
+                await self._store.catch_up()
+                await self._load()
+            except Exception as error:
+                self._failed, self._failure = number, error
+                raise
+            self._done, self._confirmed, self._failure = number, began, None

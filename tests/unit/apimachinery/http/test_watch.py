@@ -166,7 +166,7 @@ def lines_of(watch: Told, *, bookmarks: bool = False, lasting: float = 60.0) -> 
     async def send(message: dict[str, Any]) -> None:
         written.append(message["body"])
 
-    asyncio.run(stream.write(send, "/x"))
+    asyncio.run(stream.write(send, "/x", {}))
     return [msgspec.json.decode(line) for line in b"".join(written).splitlines()]
 
 
@@ -224,7 +224,7 @@ def test_a_client_that_goes_while_it_is_written_to_ends_the_stream() -> None:
     async def send(_message: dict[str, Any]) -> None:
         raise ClientGone
 
-    asyncio.run(stream.write(send, "/x"))
+    asyncio.run(stream.write(send, "/x", {}))
 
 
 def test_history_that_a_port_no_longer_has_is_410() -> None:
@@ -241,3 +241,18 @@ def test_metadata_alone_is_watched_too() -> None:
         "apiVersion": "meta.k8s.io/v1",
         "metadata": {"name": "a"},
     }
+
+
+def test_a_bookmark_of_a_table_has_nothing_in_its_cells() -> None:
+    def of_a_whole_object(found: Secret, _now: float) -> str:
+        return found.metadata.creation_timestamp[0]
+
+    columns = (Column("First", of_a_whole_object, "What a bookmark has not."),)
+    encoding = Encoding(replace(RESOURCE, columns=columns), lambda: 0.0)
+    mark = b'{"kind":"Secret","apiVersion":"v1","metadata":{"resourceVersion":"7"}}'
+    line = encoding.event(negotiate(AS_TABLE), Event("BOOKMARK", mark), first=False)
+    table = msgspec.json.decode(line)["object"]
+    assert table["metadata"] == {"resourceVersion": "7"}
+    (row,) = table["rows"]
+    assert row["cells"] == ["", "", ""]
+    assert row["object"]["metadata"] == {"resourceVersion": "7"}

@@ -108,6 +108,37 @@ def test_those_who_wait_together_share_a_catching_up_that_began_after_they_asked
     asyncio.run(run())
 
 
+class AwayStore(SlowStore):
+    """A store whose database is away for as long as `away`."""
+
+    away = False
+
+    async def catch_up(self) -> int:
+        if self.away:
+            self.catch_ups += 1
+            await asyncio.sleep(0)
+            raise TimeoutError("the database does not answer")
+        return await super().catch_up()
+
+
+def test_while_the_database_is_away_all_who_wait_are_told_and_nothing_is_allowed() -> None:
+    async def run() -> None:
+        store, clock = AwayStore(), Clock()
+        await store_all(store, READER, BOUND)
+        authorizer = await started(store, clock)
+        assert await authorizer.authorize(ANN, GET_PODS)
+        store.away, store.catch_ups = True, 0
+        clock.now += 0.6
+        asking = (authorizer.authorize(ANN, GET_PODS) for _ in range(50))
+        answers = await asyncio.gather(*asking, return_exceptions=True)
+        assert {type(each) for each in answers} == {TimeoutError}
+        assert store.catch_ups <= 2
+        store.away = False
+        assert await authorizer.authorize(ANN, GET_PODS)
+
+    asyncio.run(run())
+
+
 class ChangingStore(MemoryStore):
     """While bindings are listed, the role is taken away and another binding is made."""
 
