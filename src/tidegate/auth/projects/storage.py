@@ -41,6 +41,8 @@ from tidegate.apimachinery.store import DocumentTransaction, ObjectStore
 from tidegate.apimachinery.units import run
 from tidegate.auth.projects.conversion import namespace_of, project_body, project_values
 from tidegate.auth.projects.kinds import (
+    DESCRIPTION,
+    DISPLAY_NAME,
     GROUP,
     NAMESPACES,
     PROJECT,
@@ -105,6 +107,14 @@ class NamespaceStorage(DocumentStorage[Namespace]):
         # Whichever create read it last: any that was read just now serves all of them.
         self._signer = await self._tokens.signer(self._time())
         return await super().create(call, new)
+
+    async def update(
+        self, call: Call, name: str, change: Change, *, creates: bool = False
+    ) -> Updated:
+        """See `storage.Updater`; what is applied may be new, too."""
+        if creates:
+            self._signer = await self._tokens.signer(self._time())
+        return await super().update(call, name, change, creates=creates)
 
     async def delete(self, call: Call, name: str, options: DeleteOptions) -> Deleted:
         """See `storage.Deleter`; some namespaces are always there."""
@@ -207,6 +217,11 @@ class ProjectRequests:
         if not isinstance(new, ProjectRequest):
             raise TypeError("not a ProjectRequest")
         name = new.metadata.name
+        # The project will have them, so they are held against its rules.
+        new.metadata.annotations = {
+            DESCRIPTION: new.description,
+            DISPLAY_NAME: new.display_name,
+        }
         _validate(PROJECT_REQUESTS, new)
         if why := reserved_fault(name):
             raise forbid(PROJECT, name, why)

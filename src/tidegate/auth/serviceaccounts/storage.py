@@ -21,7 +21,7 @@ from tidegate.apimachinery.errors import (
 )
 from tidegate.apimachinery.meta import Object, OwnerReference
 from tidegate.apimachinery.octets import encoded
-from tidegate.apimachinery.storage import Call
+from tidegate.apimachinery.storage import Call, Change, Updated
 from tidegate.apimachinery.store import Document, DocumentTransaction, Key, ObjectStore
 from tidegate.auth.secrets import (
     NAMESPACE_KEY,
@@ -67,6 +67,14 @@ class ServiceAccountStorage(DocumentStorage[ServiceAccount]):
         self._signer = await self._tokens.signer(self._time())
         return await super().create(call, new)
 
+    async def update(
+        self, call: Call, name: str, change: Change, *, creates: bool = False
+    ) -> Updated:
+        """See `storage.Updater`; what is applied may be new, too."""
+        if creates:
+            self._signer = await self._tokens.signer(self._time())
+        return await super().update(call, name, change, creates=creates)
+
     def _companions(self, tx: DocumentTransaction, account: ServiceAccount) -> None:
         if self._signer is not None:
             put_pull_secret(tx, account, self._signer)
@@ -89,6 +97,14 @@ class SecretStorage(DocumentStorage[Secret]):
         if isinstance(new, Secret) and new.type == SERVICE_ACCOUNT_TOKEN:
             self._signer = await self._tokens.signer(self._time())
         return await super().create(call, new)
+
+    async def update(
+        self, call: Call, name: str, change: Change, *, creates: bool = False
+    ) -> Updated:
+        """See `storage.Updater`; what is applied may be new, too."""
+        if creates:
+            self._signer = await self._tokens.signer(self._time())
+        return await super().update(call, name, change, creates=creates)
 
     def _companions(self, tx: DocumentTransaction, secret: Secret) -> None:
         if secret.type == SERVICE_ACCOUNT_TOKEN and self._signer is not None:

@@ -48,6 +48,14 @@ def test_a_request_makes_all_of_a_project_or_nothing(world: ProjectWorld) -> Non
     assert world.find(SERVICE_ACCOUNTS, "builder") is not None
 
 
+@pytest.mark.parametrize("fields", [{"display_name": "a\nb"}, {"description": "x" * 300_000}])
+def test_what_people_read_of_a_project_is_bounded(
+    world: ProjectWorld, fields: dict[str, str]
+) -> None:
+    with pytest.raises(Invalid, match=r"metadata\.annotations"):
+        world.request("shop", JANE, **fields)
+
+
 def test_a_dry_run_makes_nothing(world: ProjectWorld) -> None:
     call = Call(user=JANE, verb="create", dry_run=True)
     new = ProjectRequest(metadata=ObjectMeta(name="shop"))
@@ -202,6 +210,15 @@ def test_a_namespace_that_is_created_is_furnished_in_the_same_unit(world: Projec
     namespace = world.create_namespace("shop")
     assert namespace["status"] == {"phase": "Active"}
     assert world.store.units == units + 1
+    assert world.find(SERVICE_ACCOUNTS, "deployer") is not None
+
+
+def test_a_namespace_that_is_applied_is_furnished_from_the_start(world: ProjectWorld) -> None:
+    def wanted(_current: object) -> Namespace:
+        return Namespace(metadata=ObjectMeta(name="shop"))
+
+    call = world.as_user(ROOT, "patch", "shop")
+    assert world.run(world.namespaces.update(call, "shop", wanted, creates=True)).created
     assert world.find(SERVICE_ACCOUNTS, "deployer") is not None
 
 

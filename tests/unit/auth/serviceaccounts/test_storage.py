@@ -25,6 +25,7 @@ from tidegate.auth.serviceaccounts.kinds import (
     TokenRequestSpec,
     TokenRequestStatus,
 )
+from tidegate.auth.serviceaccounts.pull_secrets import is_due
 from tidegate.auth.serviceaccounts.serving import RESOURCES, serve
 
 
@@ -197,3 +198,30 @@ def test_an_ordinary_secret_is_stored_as_it_is(world: World) -> None:
 def test_the_table_counts_the_secrets_of_an_account(world: World) -> None:
     (column,) = SERVICE_ACCOUNTS.columns
     assert column.cell(world.make_account(), 0.0) == 1
+
+
+def test_an_account_that_is_applied_has_its_pull_secret_from_the_start(world: World) -> None:
+    call = world.call("patch", name="builder")
+
+    def wanted(_current: object) -> ServiceAccount:
+        return ServiceAccount(metadata=ObjectMeta(name="builder"))
+
+    world.now += 90 * 86_400  # what was read for an account long ago is of no use
+    assert world.run(world.accounts.update(call, "builder", wanted, creates=True)).created
+    assert not is_due(world.pull_secret(), world.signer())
+
+
+def test_a_secret_for_a_token_that_is_applied_gets_one(world: World) -> None:
+    world.make_account()
+    call = world.call("patch", name="token")
+
+    def wanted(_current: object) -> Secret:
+        metadata = ObjectMeta(name="token", annotations={SERVICE_ACCOUNT_NAME: "builder"})
+        return Secret(metadata=metadata, type="kubernetes.io/service-account-token")
+
+    assert world.run(world.secrets.update(call, "token", wanted, creates=True)).created
+    secret = world.find(SECRETS, "token")
+    assert secret is not None
+    token = value_of(secret, "token")
+    assert token is not None
+    assert world.run(world.tokens.authenticate(token.decode(), world.now)) is not None
