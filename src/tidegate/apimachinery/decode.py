@@ -30,6 +30,7 @@ FAULTS_SHOWN = 100
 
 JSON, YAML = "application/json", "application/yaml"
 IGNORE, WARN, STRICT = "Ignore", "Warn", "Strict"
+STRICTLY = "strict decoding error: "
 
 K = TypeVar("K", bound=Object)
 
@@ -196,6 +197,11 @@ class Decoder(Generic[K]):
         except msgspec.ValidationError as error:
             raise self.refusal(go_error(str(error), self.schema)) from error
 
+    def settled(self, values: dict[str, Any]) -> dict[str, Any]:
+        """Clean values as they are stored: without fields that mean the same as none."""
+        stored: dict[str, Any] = msgspec.to_builtins(self.struct(values))
+        return stored
+
     def judge(
         self,
         faults: Sequence[str],
@@ -209,7 +215,7 @@ class Decoder(Generic[K]):
         if validation == WARN:
             warnings.extend(faults)
             return
-        text = "strict decoding error: " + ", ".join(faults)
+        text = STRICTLY + ", ".join(faults)
         raise (refuse or self.refusal)(text)
 
     def refusal(self, why: str) -> ApiError:

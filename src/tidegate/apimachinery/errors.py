@@ -122,7 +122,8 @@ class ApiError(Exception):
         if self.resource is not None:
             if self.resource.group:
                 details["group"] = self.resource.group
-            details["kind"] = self.resource.name
+            if self.resource.name:
+                details["kind"] = self.resource.name
         if self.causes:
             details["causes"] = [
                 {"reason": each.reason, "message": each.message, "field": each.field}

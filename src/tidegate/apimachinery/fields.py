@@ -7,6 +7,7 @@ complaints `go_error` says as Go does, since clients and people search for that 
 
 import binascii
 import re
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -68,6 +69,18 @@ class Scan:
     def _note_repeated(self, values: dict[str, Any], path: str) -> None:
         if isinstance(values, Repeating):
             self.faults += [f'duplicate field "{_joined(path, each)}"' for each in values.repeated]
+
+
+def repeated_fields(value: Any, path: str = "") -> Iterator[str]:
+    """The paths of what was given more than once, in values that no schema describes."""
+    if isinstance(value, Repeating):
+        yield from (_joined(path, each) for each in value.repeated)
+    if isinstance(value, dict):
+        for name, each in value.items():
+            yield from repeated_fields(each, _joined(path, name))
+    elif isinstance(value, list):
+        for index, each in enumerate(value):
+            yield from repeated_fields(each, f"{path}[{index}]")
 
 
 def _joined(path: str, name: str) -> str:

@@ -175,7 +175,7 @@ def _token(last: Key, revision: int) -> str:
 
 def _too_large(wanted: int, newest: int) -> ServerTimeout:
     return ServerTimeout(
-        f"Too large resource version: {wanted}, current: {newest}",
+        f"Timeout: Too large resource version: {wanted}, current: {newest}",
         causes=(FieldError("ResourceVersionTooLarge", "", "Too large resource version"),),
         retry_after=1,
     )

@@ -75,22 +75,33 @@ def _definition(
 
 
 def rows(
-    resource: Resource[Any], bodies: Iterable[bytes], now: float, include: str, version: str
+    resource: Resource[Any],
+    bodies: Iterable[bytes],
+    now: float,
+    include: str,
+    version: str,
+    *,
+    blank: bool = False,
 ) -> bytes:
-    """The rows of these objects, as a JSON array."""
-    return _encode([_row(resource, body, now, include, version) for body in bodies])
+    """The rows of these objects, as a JSON array; with `blank` nothing is in their cells."""
+    cells = _no_cells if blank else _cells
+    return _encode([_row(cells(resource, body, now), body, include, version) for body in bodies])
 
 
-def _row(resource: Resource[Any], body: bytes, now: float, include: str, version: str) -> _Row:
-    kind: type[Object] = resource.type
-    cells = _cells(resource, _decoder(kind)(body), now)
+def _row(cells: Sequence[Cell], body: bytes, include: str, version: str) -> _Row:
     if include == NONE:
         return _Row(cells)
     return _Row(cells, msgspec.Raw(body if include == OBJECT else partial(body, version)))
 
 
-def _cells(resource: Resource[Any], found: Object, now: float) -> list[Cell]:
-    cells = [each.cell(found, now) for each in resource.columns]
+def _no_cells(resource: Resource[Any], _body: bytes, _now: float) -> list[Cell]:
+    return [""] * (len(resource.columns) + resource.named + resource.age)
+
+
+def _cells(resource: Resource[Any], body: bytes, now: float) -> list[Cell]:
+    kind: type[Object] = resource.type
+    found = _decoder(kind)(body)
+    cells: list[Cell] = [each.cell(found, now) for each in resource.columns]
     if resource.named:
         cells.insert(0, found.metadata.name)
     if resource.age:
@@ -107,8 +118,12 @@ def table(
     include: str = METADATA,
     version: str = "v1",
     headed: bool = True,
+    blank: bool = False,
 ) -> bytes:
-    """A Table; `metadata` is its ListMeta in JSON. Without `headed` the columns are left out."""
+    """A Table; `metadata` is its ListMeta in JSON. Without `headed` the columns are left out.
+
+    `blank` is for what is no whole object, a bookmark: there is nothing to put into its cells.
+    """
     columns = _encode(column_definitions(resource)) if headed else b"[]"
     return b"".join(
         (
@@ -119,7 +134,7 @@ def table(
             b',"columnDefinitions":',
             columns,
             b',"rows":',
-            rows(resource, bodies, now, include, version),
+            rows(resource, bodies, now, include, version, blank=blank),
             b"}",
         )
     )

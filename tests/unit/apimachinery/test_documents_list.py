@@ -263,7 +263,9 @@ def test_a_revision_that_is_not_reached_yet_cannot_be_listed(
         with pytest.raises(ServerTimeout) as refusal:
             await world.list(selection, revision=newest + 7, exact=exact)
         status = refusal.value.status()
-        assert status["message"] == (f"Too large resource version: {newest + 7}, current: {newest}")
+        assert status["message"] == (
+            f"Timeout: Too large resource version: {newest + 7}, current: {newest}"
+        )
         assert status["details"]["causes"][0]["reason"] == "ResourceVersionTooLarge"
         assert (status["code"], status["reason"]) == (504, "Timeout")
 

@@ -82,9 +82,18 @@ class Encoding:
         if form.kind != TABLE:
             return partial(event.body, form.version)
         metadata = _list_meta(header(event.body).resource_version)
-        return self._table(form, [event.body], metadata, headed=headed)
+        blank = event.kind == "BOOKMARK"
+        return self._table(form, [event.body], metadata, headed=headed, blank=blank)
 
-    def _table(self, form: Form, bodies: Any, metadata: bytes, *, headed: bool = True) -> bytes:
+    def _table(
+        self,
+        form: Form,
+        bodies: Any,
+        metadata: bytes,
+        *,
+        headed: bool = True,
+        blank: bool = False,
+    ) -> bytes:
         return table(
             self._resource,
             bodies,
@@ -93,6 +102,7 @@ class Encoding:
             include=form.include,
             version=form.version,
             headed=headed,
+            blank=blank,
         )
 
 

@@ -124,10 +124,19 @@ class Endpoints:
 
 
 def _takes(verb: str, target: Target, resource: Resource[Any]) -> bool:
-    """Whether a path may be asked with this verb: an object is made in its collection."""
+    """Whether a path may be asked with this verb.
+
+    An object is made in its collection, and a collection is deleted in one namespace, never in all.
+    """
     if verb == "create" and not target.subresource:
-        return not target.name and (bool(target.namespace) or not resource.namespaced)
+        return not target.name and _is_collection(target, resource)
+    if verb == "deletecollection":
+        return _is_collection(target, resource)
     return bool(target.name) or verb not in ("update", "patch")
+
+
+def _is_collection(target: Target, resource: Resource[Any]) -> bool:
+    return bool(target.namespace) or not resource.namespaced
 
 
 def _in_scope(resource: Resource[Any], target: Target) -> bool:

@@ -1,5 +1,6 @@
 """The query parameters of the verbs, checked as Kubernetes checks its options objects."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -24,6 +25,10 @@ from tidegate.apimachinery.storage import ListOptions, WatchOptions
 MANAGER_LIMIT = 128
 EXACT, NOT_OLDER = "Exact", "NotOlderThan"
 VERSION_LIMIT = 2**63
+LIMIT = 2**31
+"""Objects on one page."""
+
+_INTEGER = re.compile(r"[-+]?[0-9]{1,19}")
 
 
 def refuse(kind: str, faults: Sequence[FieldError]) -> None:
@@ -112,13 +117,10 @@ def integer(request: Request, name: str) -> int | None:
     values = request.parameters(name)
     if not values:
         return None
-    try:
-        if not values[0].isascii() or len(values[0]) > 19:
-            raise ValueError
-        return int(values[0])
-    except ValueError as error:
+    if _INTEGER.fullmatch(values[0]) is None or abs(int(values[0])) >= VERSION_LIMIT:
         shown = _printable(values[0][:40])
-        raise BadRequest(f'strconv.ParseInt: parsing "{shown}": invalid syntax') from error
+        raise BadRequest(f'strconv.ParseInt: parsing "{shown}": invalid syntax')
+    return int(values[0])
 
 
 def revision(request: Request) -> int | None:
@@ -148,7 +150,7 @@ def list_options(request: Request, resource: Resource[Any]) -> ListOptions:
     """Which objects of a list, as of when."""
     refuse("ListOptions", _list_faults(request))
     match, token = request.parameter("resourceVersionMatch"), request.parameter("continue")
-    limit, at = max(integer(request, "limit") or 0, 0), revision(request)
+    limit, at = _limit(request), revision(request)
     if token and at:
         raise BadRequest("specifying resource version is not allowed when using continue")
     exact = match == EXACT or (not match and bool(at) and limit > 0)
@@ -159,6 +161,11 @@ def list_options(request: Request, resource: Resource[Any]) -> ListOptions:
         revision=at,
         exact=exact,
     )
+
+
+def _limit(request: Request) -> int:
+    """Objects of a page, 0 for all; no database counts as far as 64 bits and one more."""
+    return min(max(integer(request, "limit") or 0, 0), LIMIT)
 
 
 def _list_faults(request: Request) -> list[FieldError]:

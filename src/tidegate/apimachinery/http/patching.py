@@ -5,12 +5,19 @@ again when somebody else wrote meanwhile. The result is held against the schema 
 """
 
 import asyncio
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
 
 from tidegate.apimachinery.apply import apply
 from tidegate.apimachinery.authorizer import Authorizer
-from tidegate.apimachinery.decode import media_type, parse_json, parse_yaml
+from tidegate.apimachinery.decode import (
+    FAULTS_SHOWN,
+    STRICTLY,
+    Clean,
+    media_type,
+    parse_json,
+    parse_yaml,
+)
 from tidegate.apimachinery.errors import (
     ApiError,
     BadRequest,
@@ -20,6 +27,7 @@ from tidegate.apimachinery.errors import (
     invalid_object,
     missing,
 )
+from tidegate.apimachinery.fields import repeated_fields
 from tidegate.apimachinery.http.exchange import Exchange
 from tidegate.apimachinery.http.parameters import WriteOptions, write_options
 from tidegate.apimachinery.http.reading import wanted_form
@@ -37,6 +45,9 @@ STRATEGIC = "application/strategic-merge-patch+json"
 APPLY = "application/apply-patch+yaml"
 PATCHES = (JSON_PATCH, MERGE_PATCH, STRATEGIC, APPLY)
 
+_MEMBERS = ("op", "path", "from", "value")
+"""What an operation of a JSON patch has."""
+
 
 async def patch(exchange: Exchange, authorizer: Authorizer, clock: Callable[[], float]) -> Answer:
     """Change an object as its patch says; an applied one is made when there is none."""
@@ -48,30 +59,54 @@ async def patch(exchange: Exchange, authorizer: Authorizer, clock: Callable[[], 
         )
     wanted_form(exchange.request)
     options = write_options(exchange.request, "PatchOptions", apply=kind == APPLY)
-    said = await _read(exchange, kind)
+    sent = await _read(exchange, kind)
     if kind == APPLY:
-        change = _applying(exchange, said, options, clock)
+        change = _applying(exchange, sent, options, clock)
         creates = not exchange.endpoint.subresource
         return await write(exchange, options, authorizer, change, creates=creates)
-    change = _patching(exchange, kind, said, options, clock)
+    change = _patching(exchange, kind, sent, options, clock)
     return await write(exchange, options, authorizer, change, creates=False)
 
 
-async def _read(exchange: Exchange, kind: str) -> Any:
+class _Sent(NamedTuple):
+    """A patch, and what is unknown or repeated in it, which fieldValidation judges."""
+
+    said: Any
+    faults: Sequence[str]
+
+
+async def _read(exchange: Exchange, kind: str) -> _Sent:
     body = await exchange.request.body()
-    parse = parse_yaml if kind == APPLY else parse_json
+
+    def parse() -> _Sent:
+        said = parse_yaml(body) if kind == APPLY else parse_json(body)
+        return _Sent(said, _faults(kind, said))
+
     try:
         if len(body) > IN_LOOP[kind != APPLY]:
-            return await asyncio.to_thread(parse, body)
-        return parse(body)
+            return await asyncio.to_thread(parse)
+        return parse()
     except BadRequest as error:
         raise BadRequest(f"error decoding patch: {error}") from error
+
+
+def _faults(kind: str, said: Any) -> list[str]:
+    faults = [f'duplicate field "{each}"' for each in repeated_fields(said)]
+    if kind != JSON_PATCH:
+        return faults[:FAULTS_SHOWN]
+    faults += [
+        f'unknown field "[{index}].{name}"'
+        for index, each in enumerate(said if isinstance(said, list) else ())
+        for name in (each if isinstance(each, dict) else ())
+        if name not in _MEMBERS
+    ]
+    return [f"json patch {each}" for each in faults[:FAULTS_SHOWN]]
 
 
 def _patching(
     exchange: Exchange,
     kind: str,
-    said: Any,
+    sent: _Sent,
     options: WriteOptions,
     clock: Callable[[], float],
 ) -> Change:
@@ -80,10 +115,10 @@ def _patching(
 
     def patched(current: dict[str, Any]) -> Any:
         if kind == JSON_PATCH:
-            return json_patch.apply(current, said)
+            return json_patch.apply(current, sent.said)
         if kind == MERGE_PATCH:
-            return merge_patch.apply(current, said)
-        return strategic.apply(current, said, decoder.schema)
+            return merge_patch.apply(current, sent.said)
+        return strategic.apply(current, sent.said, decoder.schema)
 
     def change(current: Mapping[str, Any] | None) -> Object:
         if current is None:
@@ -93,7 +128,7 @@ def _patching(
             raise _unfit(f"json: cannot unmarshal {go_type(values)} into Go value of type struct")
         try:
             clean = decoder.clean(values)
-            decoder.judge(clean.faults, options.validation, exchange.call.warnings, _unfit)
+            decoder.judge(_all(sent, clean), options.validation, exchange.call.warnings, _unfit)
             wanted = clean.values
             decoder.struct(wanted)
         except BadRequest as error:
@@ -106,16 +141,25 @@ def _patching(
     return change
 
 
+def _all(sent: _Sent, made: Clean) -> list[str]:
+    """The faults of a patch and of what it made, each once."""
+    return list(dict.fromkeys([*sent.faults, *made.faults]))
+
+
 def _unfit(why: str) -> ApiError:
     """What a patch made cannot be an object. The original quotes all of it, secrets too."""
     fault = FieldError("FieldValueInvalid", "patch", f'Invalid value: "…": {why}')
     return invalid_object(Qualified(""), "", [fault])
 
 
+def _strict(why: str) -> ApiError:
+    return BadRequest("error strict decoding patch: " + why.removeprefix(STRICTLY))
+
+
 def _applying(
-    exchange: Exchange, said: Any, options: WriteOptions, clock: Callable[[], float]
+    exchange: Exchange, sent: _Sent, options: WriteOptions, clock: Callable[[], float]
 ) -> Change:
-    decoder = exchange.endpoint.decoder
+    decoder, said = exchange.endpoint.decoder, sent.said
     if not isinstance(said, dict):
         raise BadRequest("error decoding patch: it is no object")
     decoder.check_kind(said)
@@ -133,7 +177,7 @@ def _applying(
             ignored=exchange.endpoint.reset,
         )
         clean = decoder.clean(values)
-        decoder.judge(clean.faults, options.validation, exchange.call.warnings)
+        decoder.judge(_all(sent, clean), options.validation, exchange.call.warnings, _strict)
         wanted = clean.values
         decoder.struct(wanted)
         place(exchange, wanted)

@@ -41,7 +41,7 @@ def json_answer(status: int, document: Any) -> Answer:
 def failure(error: ApiError) -> Answer:
     """The Status of an error, with the header that says when to come again."""
     answer = json_answer(error.code, error.status())
-    if error.code in (429, 503):
+    if error.retry_after or error.code in (429, 503):
         answer.headers.append((b"retry-after", str(error.retry_after or 1).encode()))
     return answer
 

@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from tidegate.apimachinery.apply import managed
+from tidegate.apimachinery.apply.managers import entries_of
 from tidegate.apimachinery.authorizer import Authorizer
 from tidegate.apimachinery.decode import JSON, Clean, media_type
 from tidegate.apimachinery.errors import BadRequest
@@ -110,11 +111,18 @@ def tracked(
     options: WriteOptions,
     clock: Callable[[], float],
 ) -> dict[str, Any]:
-    """The object with the writer noted as the manager of what she changed."""
+    """The object with the writer noted as the manager of what she changed.
+
+    What is not stored nobody manages: an empty map changes nothing, and is no change of managers.
+    """
     decoder = exchange.endpoint.decoder
+    settled = decoder.settled(wanted)
+    said = entries_of(wanted)
+    if said is not None:  # an empty list means something here
+        settled["metadata"] = {**settled.get("metadata", {}), "managedFields": said}
     return managed.track_update(
         current,
-        wanted,
+        settled,
         decoder.schema,
         options.manager,
         exchange.endpoint.resource.api_version,

@@ -88,6 +88,65 @@ def test_an_unknown_field_is_a_warning_or_a_refusal_as_asked(api: Api) -> None:
 
 
 @pytest.mark.parametrize(
+    ("body", "kind", "fault", "code"),
+    [
+        ('{"type": "a", "type": "b"}', MERGE, 'duplicate field "type"', 422),
+        (
+            '{"metadata": {"labels": {"a": "1", "a": "2"}}}',
+            "application/strategic-merge-patch+json",
+            'duplicate field "metadata.labels.a"',
+            422,
+        ),
+        (
+            '[{"op": "add", "path": "/type", "value": "a", "value": "b"}]',
+            "application/json-patch+json",
+            'json patch duplicate field "[0].value"',
+            422,
+        ),
+        (
+            '[{"op": "add", "path": "/type", "value": "a", "why": "b"}]',
+            "application/json-patch+json",
+            'json patch unknown field "[0].why"',
+            422,
+        ),
+        (
+            "apiVersion: v1\nkind: Secret\nmetadata: {name: s}\ntype: a\ntype: b\n",
+            APPLY,
+            'duplicate field "type"',
+            400,
+        ),
+    ],
+)
+def test_what_is_wrong_in_a_patch_itself_is_a_warning_or_a_refusal_as_asked(
+    api: Api, body: str, kind: str, fault: str, code: int
+) -> None:
+    api.secret("s")
+    path = f"{SECRETS}/s?fieldManager=m&dryRun=All"
+    warned = patch(api, path, body, kind)
+    assert warned.status_code == 200
+    quoted = fault.replace('"', '\\"')
+    assert warned.headers["warning"] == f'299 - "{quoted}"'
+    assert "warning" not in patch(api, f"{path}&fieldValidation=Ignore", body, kind).headers
+    refused = patch(api, f"{path}&fieldValidation=Strict", body, kind)
+    assert refused.status_code == code
+    prefix = "strict decoding error: " if code == 422 else "error strict decoding patch: "
+    assert refused.json()["message"].endswith(prefix + fault)
+
+
+@pytest.mark.parametrize("body", [{"data": {}}, {"metadata": {"labels": {}}}, {"type": ""}])
+def test_a_patch_to_what_means_the_same_as_nothing_changes_nothing(api: Api, body: Any) -> None:
+    made = api.secret("s")
+    assert patch(api, f"{SECRETS}/s?fieldManager=m", body).json() == made
+
+
+def test_managers_are_forgotten_when_a_writer_says_that_there_are_none(api: Api) -> None:
+    api.secret("s", type="x")
+    body: dict[str, Any] = {"metadata": {"managedFields": []}}
+    answer = patch(api, f"{SECRETS}/s?fieldManager=m", body)
+    assert "managedFields" not in answer.json()["metadata"]
+
+
+@pytest.mark.parametrize(
     ("body", "kind", "code"),
     [
         ({"type": 1}, MERGE, 422),

@@ -200,6 +200,14 @@ def test_delete_collection_deletes_what_is_selected_and_answers_it(api: Api) -> 
     assert [each["metadata"]["name"] for each in left] == ["b"]
 
 
+def test_a_collection_is_deleted_in_one_namespace_and_never_in_all(api: Api) -> None:
+    api.secret("a")
+    assert api("DELETE", "/api/v1/secrets").status_code == 405
+    assert api("DELETE", "/api/v1/namespaces//secrets").status_code == 405
+    assert len(api.ok("GET", SECRETS)["items"]) == 1
+    assert api("DELETE", "/apis/example.io/v1/widgets").status_code == 200
+
+
 def test_a_review_is_answered_with_201(api: Api) -> None:
     answer = api("POST", "/apis/example.io/v1/reviews", json={})
     assert answer.status_code == 201
@@ -300,6 +308,8 @@ def test_options_of_a_list_are_checked(api: Api, query: str, message: str) -> No
         "resourceVersion=x",
         "resourceVersion=-1",
         "limit=x",
+        "limit=1_0",
+        "limit=9223372036854775808",
         "fieldSelector=spec.x%3D1",
         "continue=x",
     ],
@@ -327,6 +337,17 @@ def test_a_manager_is_printable(api: Api) -> None:
         'CreateOptions.meta.k8s.io "" is invalid: fieldManager: Invalid value: "a": '
         "invalid character U+0007 (at position 1)"
     )
+
+
+def test_a_limit_may_be_as_large_as_an_int64(api: Api) -> None:
+    api.secret("a")
+    assert len(api.ok("GET", f"{SECRETS}?limit=9223372036854775807")["items"]) == 1
+
+
+def test_a_version_that_is_yet_to_come_is_to_be_asked_for_again(api: Api) -> None:
+    answer = api("GET", f"{SECRETS}?resourceVersion=99")
+    assert (answer.status_code, answer.headers["retry-after"]) == (504, "1")
+    assert answer.json()["message"].startswith("Timeout: Too large resource version: 99, current: ")
 
 
 def test_a_limit_that_is_no_ascii_number_is_400(api: Api) -> None:
