@@ -75,6 +75,11 @@ def _faults(issuer: CiIssuer) -> Sequence[str]:
         for template in (issuer.subject, *issuer.groups)
         if set("{}") & set(_PLACE.sub("", template))
     ]
+    faults += [
+        f"template {template!r}: put a colon between two claims"  # which neither can have
+        for template in (issuer.subject, *issuer.groups)
+        if any(len(_PLACE.findall(part)) > 1 for part in template.split(":"))
+    ]
     if _PLACE.search(issuer.subject) is None:
         faults.append("a subject names a claim, or every job is the same user")
     if not issuer.algorithms or set(issuer.algorithms) - set(ALGORITHMS):
@@ -104,18 +109,21 @@ def subject_of(issuer: CiIssuer, claims: Claims) -> str:
 
 
 def groups_of(issuer: CiIssuer, claims: Claims) -> tuple[str, ...]:
-    """The groups that a job is in."""
-    return tuple(issuer.prefix + render(template, claims) for template in issuer.groups)
+    """The groups that a job is in; a claim that is all of one must not pass for another."""
+    only = len(issuer.groups) == 1
+    return tuple(
+        issuer.prefix + render(template, claims, colons=only) for template in issuer.groups
+    )
 
 
-def render(template: str, claims: Claims) -> str:
+def render(template: str, claims: Claims, *, colons: bool = True) -> str:
     """A template with claims in their places.
 
     Where several parts make up a name, a claim with a colon could stand for two of them, so it is
-    refused; the claim that is a whole name (`{sub}`) may have some. `*` is refused everywhere:
-    nobody shall mistake a name for a pattern.
+    refused; with `colons` the claim that is a whole name (`{sub}`) may have some. `*` is refused
+    everywhere: nobody shall mistake a name for a pattern.
     """
-    alone = _PLACE.fullmatch(template) is not None
+    alone = colons and _PLACE.fullmatch(template) is not None
 
     def place(match: re.Match[str]) -> str:
         name = match[1]

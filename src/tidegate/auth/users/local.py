@@ -68,26 +68,20 @@ def set_disabled(tx: Transaction, name: str, now: float, *, disabled: bool) -> b
 def remove(tx: Transaction, name: str) -> bool:
     """Remove a user with her objects and her places in groups; False without such a user.
 
-    A later user of the same name shall not find her groups. Role bindings stay: whose they are to
-    be is for those who wrote them.
+    Role bindings stay: whose they are to be is for those who wrote them.
     """
     if users.get(tx, name) is None:
         return False
-    documents = DocumentUnit(tx)
-    documents.delete(Key(USERS.key, "", name))
+    DocumentUnit(tx).delete(Key(USERS.key, "", name))
     forget(tx, name)
-    for document in documents.list(GROUPS.key):
-        group = read(GROUPS, document)
-        if name in group.users:
-            group.users = [each for each in group.users if each != name]
-            put(documents, GROUPS, group)
     return True
 
 
 def forget(tx: Transaction, name: str) -> None:
-    """Everything of a local user but her User object: password, identity, tokens.
+    """Everything of a local user but her User object: password, identity, tokens, groups.
 
-    With the binding that `create` gave an administrator, lest the next user of her name have it.
+    With the binding that `create` gave an administrator, lest the next user of her name have it;
+    nor shall that one find her groups.
     """
     users.remove(tx, name)
     documents = DocumentUnit(tx)
@@ -98,6 +92,11 @@ def forget(tx: Transaction, name: str) -> None:
         subjects = read(CLUSTER_ROLE_BINDINGS, binding).subjects
         if [(each.kind, each.name) for each in subjects] == [("User", name)]:
             documents.delete(binding.key)
+    for document in documents.list(GROUPS.key):
+        group = read(GROUPS, document)
+        if name in group.users:
+            group.users = [each for each in group.users if each != name]
+            put(documents, GROUPS, group)
 
 
 def ensure_objects(tx: DocumentTransaction, name: str, now: float) -> str:

@@ -221,6 +221,10 @@ def test_a_claim_that_is_the_whole_name_may_have_colons(scene: Scene) -> None:
     scene.refuse("sub", sub="repo:octopus/web:ref:refs/heads/main")
 
 
+def test_a_claim_that_is_a_whole_group_does_not_pass_for_another(scene: Scene) -> None:
+    assert scene.exchange(scene.token(namespace_path="protected:true")).status_code == 400
+
+
 def test_numbers_and_truth_values_are_written_as_json_does(scene: Scene) -> None:
     token = scene.given(ref=17, ref_protected=True)
     user = scene.user(token)
@@ -343,6 +347,8 @@ def test_no_reference_is_misread(scene: Scene) -> None:
         ({"require": {}}, "require"),
         ({"subject": "everybody"}, "claim"),
         ({"subject": "{a"}, "template"),
+        ({"subject": "{a}/{b}"}, "colon"),
+        ({"groups": ("x", "a:{a}.{b}")}, "colon"),
         ({"groups": ("{a}}",)}, "template"),
         ({"algorithms": ("HS256",)}, "algorithms"),
     ],

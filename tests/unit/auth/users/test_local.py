@@ -180,11 +180,15 @@ def test_a_disabled_user_is_let_in_again_with_another_generation(run: Run) -> No
     run(scenario)
 
 
-def test_a_removed_user_leaves_nothing_for_the_next_of_her_name(run: Run) -> None:
+@pytest.mark.parametrize("by_api", [True, False])
+def test_a_removed_user_leaves_nothing_for_the_next_of_her_name(run: Run, by_api: bool) -> None:
     async def scenario(store: Store) -> None:
         await store.add("ann")
         await store.documents.write(lambda tx: local.add_to_group(tx, "ops", ["ann", "eve"], NOW))
-        assert await store.database.write(lambda tx: local.remove(tx, "ann"))
+        if by_api:
+            await store.storage.delete(call("root", "delete"), "ann", DeleteOptions())
+        else:
+            assert await store.database.write(lambda tx: local.remove(tx, "ann"))
         assert await users.find(store.database, "ann") is None
         assert not await store.has(USERS.key, "ann")
         assert not await store.has(IDENTITIES.key, "local:ann")
