@@ -93,7 +93,8 @@ def _shown(value: Any) -> str:
 class ApiError(Exception):
     """An answer that is a failure: a Status with this reason and code.
 
-    `details` are the Status's, without None values; `retry_after` is in whole seconds.
+    `details` are the Status's, without None values; `retry_after` is in whole seconds. `claimed` is
+    whom credentials that prove nobody named, for the audit log alone.
     """
 
     code: ClassVar[int] = 500
@@ -107,8 +108,10 @@ class ApiError(Exception):
         name: str = "",
         causes: Sequence[FieldError] = (),
         retry_after: int = 0,
+        claimed: str = "",
     ) -> None:
         super().__init__(message)
+        self.claimed = claimed
         self.resource = resource
         self.name = name
         self.causes = tuple(causes)
@@ -152,8 +155,8 @@ class BadRequest(ApiError):
 class Unauthorized(ApiError):
     code, reason = 401, "Unauthorized"
 
-    def __init__(self, message: str = "Unauthorized") -> None:
-        super().__init__(message)
+    def __init__(self, message: str = "Unauthorized", *, claimed: str = "") -> None:
+        super().__init__(message, claimed=claimed)
 
 
 class Forbidden(ApiError):

@@ -28,7 +28,9 @@ class ApiAuthenticator:
             credentials = parse_authorization(authorization.decode("latin-1"))
             login = await self._authenticator.log_in(credentials, client)
         except Throttled as error:
-            raise TooManyRequests(str(error), retry_after=error.retry_after) from error
+            raise TooManyRequests(
+                str(error), retry_after=error.retry_after, claimed=error.user
+            ) from error
         except InvalidCredentials as error:
-            raise Unauthorized from error
+            raise Unauthorized(claimed=error.user) from error
         return login.user

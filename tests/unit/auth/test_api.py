@@ -74,3 +74,11 @@ def test_the_api_says_when_to_come_again_after_too_many_failures(world: World) -
     with pytest.raises(TooManyRequests) as refusal:
         api_user(world, basic("ann", "wrong"))
     assert refusal.value.retry_after >= 1
+    assert refusal.value.claimed == "ann"
+
+
+def test_the_audit_log_can_tell_whose_password_was_guessed(world: World) -> None:
+    with pytest.raises(Unauthorized) as refusal:
+        api_user(world, basic("nobody", "wrong"))
+    assert refusal.value.claimed == "nobody"
+    assert "nobody" not in str(refusal.value.status())

@@ -10,9 +10,10 @@ import re
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 from tidegate.apimachinery.authorizer import Attributes, Authorizer, User
-from tidegate.apimachinery.errors import MethodNotAllowed, PathNotFound
+from tidegate.apimachinery.errors import MethodNotAllowed, PathNotFound, TooManyRequests
 from tidegate.apimachinery.http.access import require
 from tidegate.apimachinery.http.deleting import delete, delete_collection
 from tidegate.apimachinery.http.endpoints import Endpoints, Served
@@ -94,6 +95,7 @@ class ApiApplication:
         self._audit = audit
         self._client_of = client_of
         self._failures = failures
+        self._passing: tuple[type[Exception], ...] = (TooManyRequests, *failures)
         self._clock = clock
         self._watches = Watches(failures)
         self._pages: dict[str, Page] = {
@@ -141,6 +143,7 @@ class ApiApplication:
             raise
         except Exception as error:  # noqa: BLE001  the top: every error becomes a Status
             said = known(error, self._failures)
+            trail.user = trail.user or getattr(said, "claimed", "")
             if said is None:
                 _LOG.exception("%s %s failed", request.method, request.path)
             return failure(said or unforeseen())
@@ -155,9 +158,9 @@ class ApiApplication:
             watch = bool(boolean(request, "watch"))
             trail.verb = verb_of(request.method, target, watch=watch)
             trail.reference = _reference(target)
+        if wanted := request.header(b"impersonate-user"):
+            trail.detail = f"as {wanted}"
         user = await acting_user(request, real, self._authorizer)
-        if user is not real:
-            trail.detail = f"as {user.name}"
         if target is None:
             return await self._page(request, user)
         return await self._resource(request, target, user, trail)
@@ -193,7 +196,18 @@ class ApiApplication:
             warnings=trail.warnings,
             source=trail.source,
         )
-        return await self._verbs[trail.verb](Exchange(request, endpoint, call, asked))
+        still = partial(self._check_again, request, trail.source, asked)
+        return await self._verbs[trail.verb](Exchange(request, endpoint, call, asked, still))
+
+    async def _check_again(self, request: Request, source: str, asked: Attributes) -> None:
+        """Refuse who may no more; what cannot be found out just now is found out next time."""
+        try:
+            real = await self._authenticate(request.headers, source)
+            await require(
+                self._authorizer, await acting_user(request, real, self._authorizer), asked
+            )
+        except self._passing:
+            return
 
     def _record(self, request: Request, trail: _Trail, started: float, status: int) -> None:
         detail = trail.detail

@@ -13,6 +13,7 @@ from dataclasses import replace
 from tidegate.apimachinery.http.encoding import Encoding, error_line
 from tidegate.apimachinery.http.errors import Failures, known, unforeseen
 from tidegate.apimachinery.http.exchange import Exchange
+from tidegate.apimachinery.http.guarded_watch import GuardedWatch
 from tidegate.apimachinery.http.negotiation import Form, negotiate
 from tidegate.apimachinery.http.parameters import boolean, integer, watch_options
 from tidegate.apimachinery.http.request import Receive, Request, Send
@@ -54,7 +55,8 @@ class Watches:
         if request.method == "HEAD":
             return Answer(200, content_type=form.content_type)
         watch: Watch = await endpoint.storage.watch(exchange.call, options)
-        stream = _Stream(watch, endpoint.encoding, form, lasting, bookmarks=options.bookmarks)
+        guarded = GuardedWatch(watch, exchange.still)
+        stream = _Stream(guarded, endpoint.encoding, form, lasting, bookmarks=options.bookmarks)
         return Answer(
             200,
             content_type=form.content_type,

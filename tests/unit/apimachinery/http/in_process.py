@@ -269,7 +269,11 @@ class Stream:
     """A request whose answer is read while it is being written."""
 
     def __init__(
-        self, application: Callable[..., Awaitable[None]], path: str, accept: str = ""
+        self,
+        application: Callable[..., Awaitable[None]],
+        path: str,
+        accept: str = "",
+        user: str = "root",
     ) -> None:
         raw, _, query = path.partition("?")
         self._scope = {
@@ -277,7 +281,10 @@ class Stream:
             "method": "GET",
             "path": raw,
             "query_string": query.encode(),
-            "headers": [(b"authorization", b"Bearer root"), (b"accept", accept.encode())],
+            "headers": [
+                (b"authorization", f"Bearer {user}".encode()),
+                (b"accept", accept.encode()),
+            ],
             "client": ("192.0.2.1", 1),
         }
         self._left = asyncio.Event()

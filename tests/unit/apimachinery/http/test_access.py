@@ -198,6 +198,7 @@ def test_writes_and_denials_are_recorded_and_reads_are_not(api: Api) -> None:
     api("GET", f"{SECRETS}/s")
     api("GET", SECRETS, user="u")
     api("GET", SECRETS, user="wrong")
+    api("GET", SECRETS, user="u", headers={"impersonate-user": "root"})
     api("DELETE", f"{SECRETS}/s?dryRun=All", headers={"impersonate-user": "root"})
     shown = [
         (each.action, each.user, each.reference, each.status, each.detail)
@@ -207,6 +208,7 @@ def test_writes_and_denials_are_recorded_and_reads_are_not(api: Api) -> None:
         ("create", "root", "secrets ns/s", 201, ""),
         ("list", "u", "secrets ns", 403, ""),
         ("get", "", SECRETS, 401, ""),
+        ("list", "u", "secrets ns", 403, "as root"),
         ("delete", "root", "secrets ns/s", 200, "as root, dry run"),
     ]
 
