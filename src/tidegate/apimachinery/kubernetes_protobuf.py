@@ -243,7 +243,7 @@ def _json(raw: int | bytes) -> Any:
     """Raw JSON, in a message of one field."""
     try:
         return bounded(msgspec.json.decode(_bytes(dict(fields(_bytes(raw))).get(1, b"{}"))))
-    except (msgspec.DecodeError, RecursionError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise Malformed("raw JSON is no JSON") from error
 
 

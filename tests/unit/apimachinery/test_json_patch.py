@@ -105,6 +105,9 @@ def test_an_example_of_the_rfc_gives_its_result(document: str, patch: str, resul
         {"op": "remove", "path": "/absent"},
         {"op": "replace", "path": "/absent", "value": 1},
         {"op": "add", "path": "/baz/x", "value": 1},  # a string has no members
+        {"op": "remove", "path": "/baz/x"},
+        {"op": "replace", "path": "/baz/x", "value": 1},
+        {"op": "move", "from": "/yes/x", "path": "/x"},
         {"op": "move", "from": "/absent", "path": "/x"},
         {"op": "move", "from": "/deep", "path": "/deep/er"},  # section 4.4: into its own child
         {"op": "copy", "from": "/absent", "path": "/x"},

@@ -80,6 +80,10 @@ def test_a_kind_that_clients_send_as_json_is_refused_by_its_name() -> None:
             body("Secret", delimited(1, delimited(17, delimited(7, text(1, "no"))))),
             "raw JSON is no JSON",
         ),
+        (
+            body("Secret", delimited(1, delimited(17, delimited(7, delimited(1, b'{"\xca"}'))))),
+            "raw JSON is no JSON",
+        ),
     ],
 )
 def test_what_is_no_message_is_a_bad_request(written: bytes, why: str) -> None:

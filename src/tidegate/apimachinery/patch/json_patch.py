@@ -125,7 +125,8 @@ class _Session:
             taken, self.document = self.document, None
             return taken
         parent = self._find(path[:-1])
-        return parent.pop(_existing(parent, path[-1]))
+        last = _existing(parent, path[-1])  # before `pop` is looked up: a scalar has none
+        return parent.pop(last)
 
 
 _OPERATIONS: dict[str, Callable[[_Session, dict[str, Any], list[str]], None]] = {
