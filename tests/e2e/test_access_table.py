@@ -429,5 +429,15 @@ def test_an_operation_of_the_registry_is_for_those_whom_the_table_names(
             assert answer.status_code == 201, answer.text
 
 
+def test_everybody_sees_and_ends_her_own_logins_and_no_others(scene: Scene) -> None:
+    path = "/apis/oauth.openshift.io/v1/useroauthaccesstokens"
+    mine = scene.users["V"].read(path)["items"]
+    assert {each["userName"] for each in mine} == {"vic"}
+    other = scene.users["A"].read(path)["items"][0]["metadata"]["name"]
+    assert scene.users["V"].get(f"{path}/{other}").status_code == 404
+    assert scene.users["V"].delete(f"{path}/{other}").status_code == 404
+    assert scene.users["A"].get(f"{path}/{other}").status_code == 200
+
+
 def test_the_table_is_as_large_as_it_claims() -> None:
     assert len(TABLE) + len(OPERATIONS) >= 120

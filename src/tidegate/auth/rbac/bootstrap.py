@@ -53,6 +53,11 @@ _CLUSTER_BINDINGS = (
         _EVERYBODY,
     ),
     (
+        "system:openshift:useroauthaccesstoken-manager",
+        "system:openshift:useroauthaccesstoken-manager",
+        OAUTH,
+    ),
+    (
         "system:scope-impersonation",
         "system:scope-impersonation",
         _EVERYBODY,

@@ -126,6 +126,10 @@ def _everybody() -> list[ClusterRole]:
             "delete | OAUTH | oauthaccesstokens oauthauthorizetokens",
         ),
         cluster_role(
+            "system:openshift:useroauthaccesstoken-manager",
+            "get list watch delete | OAUTH | useroauthaccesstokens",
+        ),
+        cluster_role(
             "system:scope-impersonation",
             "impersonate | authentication.k8s.io | userextras/scopes.authorization.openshift.io",
         ),
