@@ -42,6 +42,9 @@ AGAIN_SECONDS = 1.0
 """Patience of a read that is tried again, because its connection was lost, and of every read while
 the server is known to be away."""
 RETRY_SECONDS = 1.0
+RECONNECT_SECONDS = 2.0
+"""How long the pool itself tries for a connection. Its pauses double with each failure: after an
+outage of a minute it would sit out most of another one. Whoever reads next lets it begin again."""
 LOOK_SECONDS = 5.0
 """A watcher looks this often although nothing was heard: a notification can be lost unnoticed."""
 
@@ -140,6 +143,7 @@ class PostgresqlDatabase:
             configure=_configure,
             min_size=1,
             max_size=READERS,
+            reconnect_timeout=RECONNECT_SECONDS,
             open=False,
             name="metastore",
         )
