@@ -88,12 +88,12 @@ class Access:
             return await self._authenticator.authenticate(authorization, client)
         except Throttled as error:
             header = (b"retry-after", str(error.retry_after).encode())
-            raise TooManyRequests(str(error), [header]) from error
+            raise TooManyRequests(str(error), [header], error.user) from error
         except TokenInvalid as error:
             raise self._unauthorized(request, (), INVALID_TOKEN, str(error)) from error
         except InvalidCredentials as error:
             challenge = basic_challenge(realm_of(self._origins, request))
-            raise Unauthorized(str(error), [_challenge(challenge)]) from error
+            raise Unauthorized(str(error), [_challenge(challenge)], error.user) from error
 
     async def require_login(self, request: Request, identity: Identity) -> None:
         """The ping: being somebody is enough."""

@@ -26,11 +26,17 @@ from tidegate.wire.errors import BodyStalled, BodyTooLarge
 
 
 class RegistryError(Exception):
-    """A refusal that this room states itself; `headers` go with the answer."""
+    """A refusal that this room states itself; `headers` go with the answer.
 
-    def __init__(self, message: str = "", headers: Headers | None = None) -> None:
+    `claimed` is whom credentials that prove nobody named, for the audit log alone.
+    """
+
+    def __init__(
+        self, message: str = "", headers: Headers | None = None, claimed: str = ""
+    ) -> None:
         super().__init__(message)
         self.headers = headers or []
+        self.claimed = claimed
 
 
 class BlobUnknown(RegistryError):

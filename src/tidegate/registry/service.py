@@ -57,6 +57,7 @@ class Exchange:
     repository: RepositoryName = field(default_factory=RepositoryName)
     identity: Identity = NOBODY
     action: str = ""
+    claimed: str = ""
     detail: str = ""
     digest_answered: str = ""
 
@@ -157,6 +158,7 @@ class Registry:
             raise
         except Exception as error:  # noqa: BLE001  the top: every error becomes an answer
             exchange.detail = str(error)
+            exchange.claimed = getattr(error, "claimed", "")
             known = answer(error)
             if known is None:
                 _LOG.exception("%s %s failed", exchange.request.method, exchange.request.raw_path)
@@ -281,7 +283,7 @@ class Registry:
             AuditEvent(
                 time=rfc3339(started),
                 action=exchange.action or request.method.lower(),
-                user=exchange.identity.user.name,
+                user=exchange.claimed or exchange.identity.user.name,
                 source=self._access.client(request),
                 repository=exchange.repository,
                 reference=exchange.route.reference,

@@ -292,3 +292,8 @@ def test_a_right_that_is_lost_while_a_manifest_arrives_counts_no_more(
         refused = una.put_manifest(REPOSITORY, "3", IMAGE.manifest)
         assert (refused.status_code, error_codes(refused)) == (403, ["DENIED"])
         assert registry.client().tags(REPOSITORY) == ["1", "2"]
+
+
+def test_the_audit_log_tells_whose_password_was_guessed(registry: InProcess) -> None:
+    registry.client("una", "a wrong guess").http.get("/v2/")
+    assert [(each.user, each.status) for each in registry.audit] == [("una", 401)]
