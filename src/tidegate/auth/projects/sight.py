@@ -37,6 +37,7 @@ class Sight:
     """What users see now; `rights_changed` counts changes of roles and bindings."""
 
     def __init__(self, store: ObjectStore, rights: Rights) -> None:
+        self._store = store
         self._rights = rights
         self.rights_changed = 0
         store.follow([each.key for each in RESOURCES], self._changed, self._missed)
@@ -44,6 +45,22 @@ class Sight:
     async def of(self, user: User) -> Reach:
         """The projects that a user sees."""
         return await self._rights.namespaces_where(user, _SEE, named=True)
+
+    async def may_differ(self, revision: int, now: Reach) -> bool:
+        """Whether who sees `now` may have seen something else at a revision.
+
+        Nobody comes to see everything, or ceases to, by what is in one namespace.
+        """
+        newest = await self._store.catch_up()
+        for each in RESOURCES:
+            if now.everywhere and each.namespaced:
+                continue
+            later = await self._store.watch(each.key, revision)
+            position = later.position()
+            later.close()
+            if position < newest:
+                return True
+        return False
 
     def _changed(self, _change: Change) -> None:
         self.rights_changed += 1
@@ -73,11 +90,20 @@ class ProjectWatch:
         self._known_at = -1  # what `rights_changed` was when `_reach` was read
         self._shown: dict[str, bytes] = {}  # what she saw last, unless she sees everything
         self._looked_up: dict[str, int] = {}  # revisions of what was shown ahead of its events
+        self._marked = _as_project(namespaces.bookmark())
 
-    async def start(self, *, from_state: bool) -> None:
-        """Read what she sees; a watch from a later revision begins with that as known."""
+    async def start(self, revision: int | None) -> None:
+        """Read what she sees: what a watch that begins after a revision begins with as known.
+
+        With None it is told of that first. Where she may have seen something else at the revision,
+        it is not known what to tell her: she is to list again.
+        """
         await self._look()
-        if from_state or self._reach.everywhere:
+        if revision is None:
+            return
+        if await self._sight.may_differ(revision, self._reach):
+            raise ResourceExpired(f"too old resource version: {revision}: rights changed since")
+        if self._reach.everywhere:
             return
         for name in sorted(self._reach.namespaces):
             # What is gone by now she may have seen; its deletion is among the events to come.
@@ -100,7 +126,10 @@ class ProjectWatch:
                 return events
 
     def bookmark(self) -> Event:
-        return _as_project(self._namespaces.bookmark())
+        """See `storage.Watch`; it stays where it was while a change of rights is to be told."""
+        if self._known_at == self._sight.rights_changed:
+            self._marked = _as_project(self._namespaces.bookmark())
+        return self._marked
 
     def close(self) -> None:
         self._namespaces.close()

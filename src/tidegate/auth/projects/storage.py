@@ -162,7 +162,7 @@ class ProjectStorage:
         namespaces = await self._namespaces.watch(call, options)
         watch = ProjectWatch(namespaces, self._namespaces, self._sight, call, options.selection)
         try:
-            await watch.start(from_state=options.initial or not options.revision)
+            await watch.start(None if options.initial else options.revision or None)
         except BaseException:
             watch.close()
             raise

@@ -7,6 +7,7 @@ import pytest
 
 from tests.unit.apimachinery.memory_store import MemoryStore
 from tests.unit.auth.projects.world import JANE, JOE, ROOT, ProjectWorld, shown
+from tidegate.apimachinery.authorizer import User
 from tidegate.apimachinery.errors import ResourceExpired
 from tidegate.apimachinery.meta import ObjectMeta
 from tidegate.apimachinery.selectors import EVERYTHING
@@ -108,6 +109,42 @@ def test_what_went_between_list_and_watch_is_told_as_deleted(world: ProjectWorld
     assert world.events(watch) == []
 
 
+@pytest.mark.parametrize("who", [JANE, JOE])
+def test_who_may_have_seen_something_else_between_two_watches_lists_again(
+    world: ProjectWorld, who: User
+) -> None:
+    world.create_namespace("shop")
+    revision = world.store.newest
+    world.grant("shop", JOE)
+    with pytest.raises(ResourceExpired):
+        world.watch(who, revision=revision)
+    assert world.store.watchers == 0
+    assert world.events(world.watch(who, revision=world.store.newest)) == []
+
+
+def test_a_bookmark_does_not_run_ahead_of_a_change_of_rights(world: ProjectWorld) -> None:
+    world.create_namespace("shop")
+    watch = world.watch(JOE)
+    before = watch.bookmark().body
+    world.grant("shop", JOE)
+    assert watch.bookmark().body == before
+    assert world.events(watch) == ["ADDED shop"]
+    marked = json.loads(watch.bookmark().body)["metadata"]["resourceVersion"]
+    assert marked == str(world.store.newest)
+
+
+def test_who_sees_everything_watches_on_whatever_becomes_of_one_project(
+    world: ProjectWorld,
+) -> None:
+    revision = world.store.newest
+    world.create_namespace("shop")
+    world.grant("shop", JOE)
+    assert world.events(world.watch(ROOT, revision=revision)) == ["ADDED shop"]
+    world.write(lambda tx: tx.delete(Key(CLUSTER_ROLE_BINDINGS.key, "", "self-provisioners")))
+    with pytest.raises(ResourceExpired):
+        world.watch(ROOT, revision=revision)
+
+
 def test_a_binding_without_its_namespace_shows_nothing(world: ProjectWorld) -> None:
     watch = world.watch(JOE)
     world.grant("ghost", JOE)
@@ -152,7 +189,7 @@ def test_rights_that_may_have_changed_unseen_are_looked_up_again(world: ProjectW
     call = world.as_user(JOE, "watch")
     inner = world.run(namespaces.watch(call, watched))
     watch = ProjectWatch(inner, namespaces, sight, call, EVERYTHING)
-    world.run(watch.start(from_state=False))
+    world.run(watch.start(None))
     world.grant("secret", JOE)
     assert world.events(watch) == []
     Unfollowed.missed()
