@@ -18,7 +18,7 @@ from tidegate.apimachinery import kubernetes_protobuf, yaml_text
 from tidegate.apimachinery.errors import ApiError, BadRequest, UnsupportedMediaType
 from tidegate.apimachinery.fields import Scan, Unreadable, go_error
 from tidegate.apimachinery.meta import Object
-from tidegate.apimachinery.patch.json_values import bounded, go_type
+from tidegate.apimachinery.patch.json_values import VALUES, bounded, go_type
 from tidegate.apimachinery.schema import Schema, schema_of
 from tidegate.apimachinery.yaml_text import object_of
 
@@ -63,7 +63,7 @@ def parse_yaml(body: bytes) -> Any:
             return parse_json(body)
         except BadRequest:
             pass
-    return bounded(yaml_text.read(text))
+    return bounded(yaml_text.read(text), VALUES)
 
 
 def parse_json(body: bytes) -> Any:
@@ -83,14 +83,19 @@ def parse_json(body: bytes) -> Any:
         raise BadRequest(f"invalid JSON at byte {error.pos}: {error.msg}") from error
     except RecursionError as error:
         raise BadRequest("exceeded max depth") from error
-    bounded(values)
+    bounded(values, VALUES)
     return _without_surrogates(values) if "\\u" in text else values
+
+
+def parse_protobuf(body: bytes) -> Any:
+    """A message of one of the kinds whose protobuf is known."""
+    return bounded(kubernetes_protobuf.values(body), VALUES)
 
 
 READERS: Mapping[str, Callable[[bytes], Any]] = {
     JSON: parse_json,
     YAML: parse_yaml,
-    kubernetes_protobuf.CONTENT_TYPE: kubernetes_protobuf.values,
+    kubernetes_protobuf.CONTENT_TYPE: parse_protobuf,
 }
 """How to read a body, by its media type."""
 

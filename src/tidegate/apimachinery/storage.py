@@ -31,6 +31,7 @@ class Call:
     manager: str = ""
     warnings: list[str] = field(default_factory=list)
     source: str = ""  # the client's address
+    weight: int = 0  # bytes of the request's body, which say how much work it may be
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,11 +7,13 @@ and a write that changes nothing is none.
 
 import asyncio
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 from weakref import WeakValueDictionary
 
 import msgspec
 
+from tidegate.apimachinery.beside import weighed
 from tidegate.apimachinery.bodies import Body, decoded, restamped, same_content, same_desire
 from tidegate.apimachinery.creating import Creates
 from tidegate.apimachinery.errors import AlreadyExists, missing, modified
@@ -26,6 +28,16 @@ K = TypeVar("K", bound=Object)
 _ATTEMPTS = 100
 """Times that a change is made to what others go on changing. Kubernetes tries until the request's
 time is up; here it is only the other processes, in turn, that somebody can lose against."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Changed(Generic[K]):
+    """An object before and after a change, and what the change amounts to."""
+
+    old: K
+    new: K
+    goes: bool
+    same: bool
 
 
 class _Overtaken(Exception):
@@ -63,7 +75,7 @@ class Updates(Generic[K]):
         raise modified(self._writing.resource.qualified, name)
 
     async def _update_to_create(self, call: Call, name: str, change: Change) -> bytes:
-        new = self._changed(call, name, change, None)
+        new = await weighed(call.weight, self._applied, call, name, change, None)
         self._check_uid(new.metadata, name, "")
         new.metadata.resource_version = ""
         try:
@@ -72,8 +84,24 @@ class Updates(Generic[K]):
             raise _Overtaken from error
 
     async def _update(self, call: Call, current: Document, change: Change) -> bytes:
+        weight = call.weight + len(current.body)
+        made = await weighed(weight, self._changed, call, current, change)
+        await self._writing.admit(Admitted(call, made.new, made.old))
+        if not made.goes and made.same:
+            return current.body
+        while True:
+            body = await run(
+                self._writing.store,
+                lambda tx: self._replace(tx, call, current, made),
+                dry_run=call.dry_run,
+            )
+            if body is not None:
+                return restamped(body, str(current.revision)) if call.dry_run else body
+
+    def _changed(self, call: Call, current: Document, change: Change) -> _Changed[K]:
+        """What becomes of an object, judged by the rules of its kind."""
         old = self._decode(current.body)
-        new = self._changed(call, current.key.name, change, decoded(current.body))
+        new = self._applied(call, current.key.name, change, decoded(current.body))
         self._check_uid(new.metadata, current.key.name, old.metadata.uid)
         wanted = new.metadata.resource_version
         if wanted and wanted != old.metadata.resource_version:
@@ -84,18 +112,7 @@ class Updates(Generic[K]):
         if self._writing.resource.strategy.counts_generation and not same_desire(after, before):
             new.metadata.generation = old.metadata.generation + 1
         self._writing.validate(new, old)
-        await self._writing.admit(Admitted(call, new, old))
-        goes = self._goes(new, old, after)
-        if not goes and same_content(after, before):
-            return current.body
-        while True:
-            body = await run(
-                self._writing.store,
-                lambda tx: self._replace(tx, call, current, new, old, goes=goes),
-                dry_run=call.dry_run,
-            )
-            if body is not None:
-                return restamped(body, str(current.revision)) if call.dry_run else body
+        return _Changed(old, new, self._goes(new, old, after), same_content(after, before))
 
     def _goes(self, new: K, old: K, after: Body) -> bool:
         """Whether this write takes away the last that held an object which is to go."""
@@ -107,14 +124,14 @@ class Updates(Generic[K]):
         )
 
     def _replace(
-        self, tx: DocumentTransaction, call: Call, current: Document, new: K, old: K, *, goes: bool
+        self, tx: DocumentTransaction, call: Call, current: Document, made: _Changed[K]
     ) -> bytes | None:
         """The unit that replaces an object; None when what hangs on it needs another one."""
         stored = tx.get(current.key)
         if stored is None or (stored.uid, stored.revision) != (current.uid, current.revision):
             raise _Overtaken
-        cascade = self._writing.cascade(tx, call)
-        if goes:
+        cascade, new, old = self._writing.cascade(tx, call), made.new, made.old
+        if made.goes:
             # The answer is the object as it was to be; that it went is what a watch tells.
             gone = cascade.remove(stored)
             return None if gone is None else encoded(new, str(current.revision))
@@ -124,7 +141,7 @@ class Updates(Generic[K]):
             cascade.let_go(current.key, references)
         return body
 
-    def _changed(
+    def _applied(
         self, call: Call, name: str, change: Change, current: Mapping[str, Any] | None
     ) -> K:
         # A copy, since `change` may give the same object again when it is asked again.

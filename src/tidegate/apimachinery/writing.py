@@ -12,7 +12,7 @@ from typing import Generic, TypeVar
 import msgspec
 
 from tidegate.apimachinery.deletion import LIMIT, Cascade, Ending
-from tidegate.apimachinery.errors import BadRequest, invalid_object
+from tidegate.apimachinery.errors import BadRequest, RequestTooLarge, invalid_object
 from tidegate.apimachinery.meta import Object
 from tidegate.apimachinery.metadata import validate_metadata
 from tidegate.apimachinery.resource import Resource
@@ -20,6 +20,10 @@ from tidegate.apimachinery.storage import Admission, Admitted, Call
 from tidegate.apimachinery.store import DocumentTransaction, ObjectStore
 
 K = TypeVar("K", bound=Object)
+
+OBJECT_LIMIT = 1536 * 1024
+"""Bytes of an object with its managers: what etcd takes. It bounds what one object costs whoever
+reads, watches or changes it, however it came to be so large."""
 
 Companions = Callable[[DocumentTransaction, K], None]
 """Makes other documents in the unit that makes an object."""
@@ -66,12 +70,21 @@ class Writing(Generic[K]):
             metadata.namespace = call.namespace
 
     def validate(self, new: K, old: K | None) -> None:
-        """Refuse an object that breaks a rule, with all that is wrong with it."""
+        """Refuse an object that breaks a rule, with all that is wrong with it.
+
+        One that is too large already may become smaller.
+        """
         before = None if old is None else old.metadata
         faults = validate_metadata(self.resource, new.metadata, before)
         faults += self.resource.strategy.validate(new, old)
         if faults:
             raise invalid_object(self.resource.qualified_kind, new.metadata.name, faults)
+        size = len(msgspec.json.encode(new))
+        if size > OBJECT_LIMIT and (old is None or size > len(msgspec.json.encode(old))):
+            raise RequestTooLarge(
+                f"Request entity too large: the object would have {size} bytes, "
+                f"limit is {OBJECT_LIMIT}"
+            )
 
     async def admit(self, asked: Admitted) -> None:
         if self.admission is not None:

@@ -14,7 +14,7 @@ from tidegate.apimachinery.decode import (
     parse_json,
     parse_yaml,
 )
-from tidegate.apimachinery.errors import BadRequest, UnsupportedMediaType
+from tidegate.apimachinery.errors import BadRequest, RequestTooLarge, UnsupportedMediaType
 from tidegate.apimachinery.fields import Scan, go_error
 from tidegate.apimachinery.meta import Object, Time, Wire, doc
 from tidegate.apimachinery.yaml_text import ALIAS_LIMIT
@@ -335,3 +335,21 @@ def test_a_field_without_a_known_form_is_copied() -> None:
     copied = Scan().value(free, SECRETS.schema.fields["free"], "free")
     assert copied == free
     assert copied["a"] is not free["a"]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"[" + b",".join([b"1"] * 70_000) + b"]",
+        b"{" + b",".join(b'"%d":{}' % number for number in range(70_000)) + b"}",
+        b"[" + b",".join([b'["a","b"]'] * 30_000) + b"]",
+    ],
+)
+def test_a_body_of_very_many_values_is_refused_before_anything_is_made_of_it(body: bytes) -> None:
+    for read in (parse_json, parse_yaml):
+        with pytest.raises(RequestTooLarge, match="limit is 65536 values"):
+            read(body)
+
+
+def test_a_large_body_of_few_values_is_read() -> None:
+    assert len(parse_json(b'{"a":"' + b"x" * 3_000_000 + b'"}')["a"]) == 3_000_000

@@ -13,7 +13,13 @@ from tests.unit.apimachinery.documents_world import (
     revision,
     widget,
 )
-from tidegate.apimachinery.errors import BadRequest, Invalid, NotFound, UpdateConflict
+from tidegate.apimachinery.errors import (
+    BadRequest,
+    Invalid,
+    NotFound,
+    RequestTooLarge,
+    UpdateConflict,
+)
 from tidegate.apimachinery.meta import ManagedFieldsEntry
 from tidegate.apimachinery.resource import Strategy
 
@@ -348,5 +354,36 @@ def test_what_a_change_refuses_is_refused() -> None:
         await world.create(widget("a"))
         with pytest.raises(BadRequest, match="no such patch"):
             await world.update("a", refuse)
+
+    world.run(scenario())
+
+
+def test_an_object_grows_to_what_etcd_takes_and_no_further() -> None:
+    world = World()
+
+    async def scenario() -> None:
+        await world.create(widget("a", color="x" * 1_000_000))
+        with pytest.raises(RequestTooLarge, match="limit is 1572864"):
+            await world.update("a", lambda values: values["spec"].update(color="x" * 2_000_000))
+        with pytest.raises(RequestTooLarge):
+            await world.create(widget("b", color="x" * 2_000_000))
+        assert len((await world.get("a"))["spec"]["color"]) == 1_000_000
+
+    world.run(scenario())
+
+
+def test_an_object_that_is_too_large_already_may_become_smaller() -> None:
+    world = World()
+
+    async def scenario() -> None:
+        await world.create(widget("a", size=10, color="x"))
+        key = next(key for key in world.store.documents if key.name == "a")
+        current = world.store.documents[key]
+        body = current.body.replace(b'"color":"x"', b'"color":"%s"' % (b"x" * 2_000_000))
+        world.store.documents[key] = type(current)(key, current.uid, current.revision, body)
+        await world.update("a", resize(1))
+        with pytest.raises(RequestTooLarge):
+            await world.update("a", resize(100))
+        await world.update("a", lambda values: values["spec"].update(color="red"))
 
     world.run(scenario())

@@ -4,12 +4,12 @@ The patch is read once; what it makes of the current object is made inside stora
 again when somebody else wrote meanwhile. The result is held against the schema like any object.
 """
 
-import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from tidegate.apimachinery.apply import apply
 from tidegate.apimachinery.authorizer import Authorizer
+from tidegate.apimachinery.beside import beside
 from tidegate.apimachinery.decode import (
     FAULTS_SHOWN,
     STRICTLY,
@@ -84,7 +84,7 @@ async def _read(exchange: Exchange, kind: str) -> _Sent:
 
     try:
         if len(body) > IN_LOOP[kind != APPLY]:
-            return await asyncio.to_thread(parse)
+            return await beside(len(body), parse)
         return parse()
     except BadRequest as error:
         raise BadRequest(f"error decoding patch: {error}") from error

@@ -25,7 +25,7 @@ PARAMETERS_LIMIT = 200
 class Request:
     """Method, path, headers, query, and the body still to be received."""
 
-    __slots__ = ("_query", "method", "path", "receive", "scope")
+    __slots__ = ("_query", "method", "path", "receive", "scope", "size")
 
     def __init__(self, scope: Scope, receive: Receive) -> None:
         self.scope = scope
@@ -33,6 +33,7 @@ class Request:
         self.method: str = scope["method"]
         path: str = scope["path"]
         self.path = path.encode("utf-8", "replace").decode()  # lone surrogates are no text
+        self.size = 0  # bytes of the body, once it was received
         self._query: dict[str, list[str]] | None = None
 
     @property
@@ -82,6 +83,7 @@ class Request:
                 raise ClientGone
             part = message.get("body", b"")
             size += len(part)
+            self.size = size
             if size > BODY_LIMIT:
                 raise _too_large()
             parts.append(part)

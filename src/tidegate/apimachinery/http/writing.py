@@ -1,6 +1,5 @@
 """POST and PUT: a whole object, read strictly, checked against its URL, given to storage."""
 
-import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
@@ -10,6 +9,7 @@ import msgspec
 from tidegate.apimachinery.apply import managed
 from tidegate.apimachinery.apply.managers import entries_of
 from tidegate.apimachinery.authorizer import Authorizer
+from tidegate.apimachinery.beside import beside, weighed
 from tidegate.apimachinery.decode import JSON, Clean, media_type
 from tidegate.apimachinery.errors import BadRequest
 from tidegate.apimachinery.http.access import refusal
@@ -18,7 +18,7 @@ from tidegate.apimachinery.http.parameters import WriteOptions, write_options
 from tidegate.apimachinery.http.reading import wanted_form
 from tidegate.apimachinery.http.response import Answer
 from tidegate.apimachinery.meta import Object
-from tidegate.apimachinery.storage import Change, Updated
+from tidegate.apimachinery.storage import Call, Change, Updated
 from tidegate.observability.timestamp import rfc3339_seconds
 
 IN_LOOP = {True: 128 * 1024, False: 8 * 1024}
@@ -43,9 +43,9 @@ async def create(exchange: Exchange, clock: Callable[[], float]) -> Answer:
     for name in _SYSTEM:
         metadata.pop(name, None)
     place(exchange, values)
+    call = _told(exchange, options)
     if endpoint.tracks_managers and not endpoint.subresource:
-        values = tracked(exchange, None, values, options, clock)
-    call = replace(exchange.call, dry_run=options.dry_run, manager=options.manager)
+        values = await weighed(call.weight, tracked, exchange, None, values, options, clock)
     body = await endpoint.storage.create(call, endpoint.decoder.struct(values))
     made = "" if exchange.call.name else named(body)
     return Answer(201, endpoint.encoding.object(form, body), form.content_type, made=made)
@@ -85,10 +85,20 @@ async def write(
             raise refusal(exchange.call.user, asked)
         return change(current)
 
-    call = replace(exchange.call, dry_run=options.dry_run, manager=options.manager)
+    call = _told(exchange, options)
     updated: Updated = await endpoint.storage.update(call, call.name, judged, creates=creates)
     body = endpoint.encoding.object(form, updated.body)
     return Answer(201 if updated.created else 200, body, form.content_type)
+
+
+def _told(exchange: Exchange, options: WriteOptions) -> Call:
+    """What storage is told of a write."""
+    return replace(
+        exchange.call,
+        dry_run=options.dry_run,
+        manager=options.manager,
+        weight=exchange.request.size,
+    )
 
 
 async def _read(exchange: Exchange, options: WriteOptions) -> dict[str, Any]:
@@ -96,7 +106,7 @@ async def _read(exchange: Exchange, options: WriteOptions) -> dict[str, Any]:
     request, decoder = exchange.request, exchange.endpoint.decoder
     body, content_type = await request.body(), request.header(b"content-type")
     if len(body) > IN_LOOP[media_type(content_type) == JSON]:
-        clean: Clean = await asyncio.to_thread(decoder.read, body, content_type)
+        clean: Clean = await beside(len(body), decoder.read, body, content_type)
     else:
         clean = decoder.read(body, content_type)
     decoder.struct(clean.values)  # what looks into the values meets the right types
