@@ -3,8 +3,8 @@
     administrators   before anything is served: a row that said `admin` becomes a binding
     projects         beside pulls: each that holds something becomes a Namespace, some at a time
 
-How far it has come is kept in the ConfigMap `kube-system/tidegate-adoption`, where people see it;
-what is done is never done again, so that what an administrator took away since stays away.
+How far it has come is kept in a document that no endpoint serves; what is done is never done again,
+so that what an administrator took away since stays away, and nobody can have it done once more.
 """
 
 import asyncio
@@ -12,21 +12,20 @@ import logging
 from collections.abc import Awaitable, Callable, Sequence
 from typing import NamedTuple
 
-from tidegate.apimachinery.meta import ObjectMeta
-from tidegate.apimachinery.store import DocumentTransaction, Key, ObjectStore
+import msgspec
+
+from tidegate.apimachinery.store import Document, DocumentTransaction, Key, ObjectStore
 from tidegate.auth.projects.provision import provision
 from tidegate.auth.rbac.reconciliation import grant_cluster_admin
 from tidegate.auth.serviceaccounts.tokens import Signer
-from tidegate.auth.stored import put, put_new, read
 from tidegate.auth.users.local import ensure_objects
 from tidegate.controllers.setback import log_setback
-from tidegate.kinds.config_map import CONFIG_MAPS, ConfigMap
 from tidegate.metastore import projects, users
 from tidegate.metastore.database import Database
 
 _LOG = logging.getLogger(__name__)
 
-MARK = Key(CONFIG_MAPS.key, "kube-system", "tidegate-adoption")
+MARK = Key("adoptions.tidegate.io", "", "progress")
 
 DONE = "done"
 ADMINISTRATORS, PROJECTS, POSITION = "administrators", "projects", "position"
@@ -65,7 +64,7 @@ def adopt_users(tx: DocumentTransaction, older: Older, now: float) -> None:
         ensure_objects(tx, name, now)
     for name in older.administrators:
         grant_cluster_admin(tx, name, now)
-    _note(tx, now, {ADMINISTRATORS: DONE})
+    _note(tx, {ADMINISTRATORS: DONE})
 
 
 async def adopt_projects(
@@ -89,8 +88,7 @@ async def adopt_projects(
 
 async def _adopt_some(database: Database, store: ObjectStore, signer: Signer) -> bool:
     """Adopt the next few projects; False when none is left."""
-    document = await store.get(MARK)
-    data = read(CONFIG_MAPS, document).data if document is not None else {}
+    data = _told(await store.get(MARK))
     if data.get(PROJECTS) == DONE:
         return False
     position = data.get(POSITION, "")
@@ -102,25 +100,24 @@ async def _adopt_some(database: Database, store: ObjectStore, signer: Signer) ->
         for name in found:
             provision(tx, name, None, signer)
         told = {POSITION: found[-1]} if found else {PROJECTS: DONE}
-        _note(tx, signer.now, told)
+        _note(tx, told)
 
     await store.write(unit)
     if found:
         _LOG.info("adopted %d projects, up to %s", len(found), found[-1])
+    else:
+        _LOG.info("every project that has images is a namespace now")
     return True
 
 
 def _progress(tx: DocumentTransaction) -> dict[str, str]:
-    document = tx.get(MARK)
-    return read(CONFIG_MAPS, document).data if document is not None else {}
+    return _told(tx.get(MARK))
 
 
-def _note(tx: DocumentTransaction, now: float, told: dict[str, str]) -> None:
-    document = tx.get(MARK)
-    if document is None:
-        metadata = ObjectMeta(namespace=MARK.namespace, name=MARK.name)
-        put_new(tx, CONFIG_MAPS, ConfigMap(metadata=metadata, data=told), now)
-        return
-    mark = read(CONFIG_MAPS, document)
-    mark.data = {**mark.data, **told}
-    put(tx, CONFIG_MAPS, mark)
+def _told(mark: Document | None) -> dict[str, str]:
+    return {} if mark is None else msgspec.json.decode(mark.body, type=dict[str, str])
+
+
+def _note(tx: DocumentTransaction, told: dict[str, str]) -> None:
+    body = msgspec.json.encode(_progress(tx) | told)
+    tx.put(MARK, MARK.name, lambda _revision: body)
