@@ -84,7 +84,7 @@ def test_a_full_disk_refuses_the_write_and_goes_on(tmp_path: Path) -> None:
         url = f"sqlite:///{disk / 'metadata.db'}"
         migrate(url)
         ballast = disk / "ballast"
-        ballast.write_bytes(bytes(500_000))
+        ballast.write_bytes(bytes(1_500_000))  # more than the log that is then folded back
 
         async def scenario() -> None:
             db = await open_database(url)
@@ -92,7 +92,7 @@ def test_a_full_disk_refuses_the_write_and_goes_on(tmp_path: Path) -> None:
             refused = 0
             for number in range(60):
                 burst = [f"t{number}-{each}" for each in range(4)]
-                contents = [tag.encode() + bytes(40_000) for tag in burst]
+                contents = [tag.encode() + bytes(10_000) for tag in burst]
                 outcomes = await asyncio.gather(
                     *map(push, [db] * 4, contents, burst), return_exceptions=True
                 )
