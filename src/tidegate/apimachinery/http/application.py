@@ -27,6 +27,7 @@ from tidegate.apimachinery.http.reading import get, list_objects
 from tidegate.apimachinery.http.request import Headers, Receive, Request, Scope, Send
 from tidegate.apimachinery.http.response import Answer, add_warnings, failure, json_answer, write
 from tidegate.apimachinery.http.routes import Target, target_of, verb_of
+from tidegate.apimachinery.http.unread import LARGE, Unread
 from tidegate.apimachinery.http.watching import Watches
 from tidegate.apimachinery.http.writing import create, update
 from tidegate.apimachinery.storage import Call
@@ -97,7 +98,8 @@ class ApiApplication:
         self._failures = failures
         self._passing: tuple[type[Exception], ...] = (TooManyRequests, *failures)
         self._clock = clock
-        self._watches = Watches(failures)
+        self._unread = Unread()
+        self._watches = Watches(failures, self._unread)
         self._pages: dict[str, Page] = {
             **pages,
             "/version": lambda _: json_answer(200, dict(version)),
@@ -128,7 +130,11 @@ class ApiApplication:
             add_warnings(answer, trail.warnings)
             status = answer.status
             trail.name(answer.made)
-            await write(answer, request.method, receive, send)
+            if len(answer.body) > LARGE:
+                with self._unread.held(trail.user, len(answer.body)):
+                    await write(answer, request.method, receive, send)
+            else:
+                await write(answer, request.method, receive, send)
         except ClientGone:
             trail.detail = trail.detail or "the client went away"
         finally:
@@ -138,7 +144,10 @@ class ApiApplication:
     async def _respond(self, request: Request, trail: _Trail) -> Answer:
         """The answer to a request, or to what went wrong."""
         try:
-            return await self._answer(request, trail)
+            answer = await self._answer(request, trail)
+            if len(answer.body) > LARGE:
+                self._unread.check(trail.user, len(answer.body))
+            return answer
         except ClientGone:
             raise
         except Exception as error:  # noqa: BLE001  the top: every error becomes a Status

@@ -8,6 +8,7 @@ import msgspec
 
 from tidegate.apimachinery.errors import ApiError
 from tidegate.apimachinery.http.request import Receive, Send
+from tidegate.apimachinery.http.unread import LARGE
 from tidegate.observability.request_id import REQUEST_ID
 
 JSON = "application/json"
@@ -75,4 +76,8 @@ async def write(answer: Answer, method: str, receive: Receive, send: Send) -> No
     if answer.status != 304:
         headers.append((b"content-length", str(len(answer.body)).encode()))
     await send({"type": "http.response.start", "status": answer.status, "headers": headers})
-    await send({"type": "http.response.body", "body": b"" if method == "HEAD" else answer.body})
+    body = b"" if method == "HEAD" else answer.body
+    if len(body) > LARGE:
+        await send({"type": "http.response.body", "body": body, "more_body": True})
+        body = b""  # which is sent once the client has read what was before it
+    await send({"type": "http.response.body", "body": body})

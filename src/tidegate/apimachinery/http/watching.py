@@ -7,8 +7,10 @@ the stream, the watch is closed and nothing keeps running.
 import asyncio
 import logging
 import random
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import NamedTuple
 
 from tidegate.apimachinery.http.encoding import Encoding, error_line
 from tidegate.apimachinery.http.errors import Failures, known, unforeseen
@@ -18,7 +20,9 @@ from tidegate.apimachinery.http.negotiation import Form, negotiate
 from tidegate.apimachinery.http.parameters import boolean, integer, watch_options
 from tidegate.apimachinery.http.request import Receive, Request, Send
 from tidegate.apimachinery.http.response import Answer
+from tidegate.apimachinery.http.unread import LARGE, Unread
 from tidegate.apimachinery.storage import Event, ListOptions, Watch, WatchOptions
+from tidegate.wire.errors import ClientGone
 
 BOOKMARK_INTERVAL = 60.0
 """Seconds between bookmarks, as in Kubernetes."""
@@ -27,14 +31,18 @@ SHORTEST, LONGEST = 300.0, 600.0
 """Seconds that a watch lasts when the client does not say; random, so that not all come again at
 once."""
 
+ENDING = 2.0
+"""Seconds for what was sent to leave when a watch ends."""
+
 _LOG = logging.getLogger(__name__)
 
 
 class Watches:
     """The watches of a process, so that a draining server can end them."""
 
-    def __init__(self, failures: Failures) -> None:
+    def __init__(self, failures: Failures, unread: Unread) -> None:
         self._failures = failures
+        self._unread = unread
         self._running: set[asyncio.Task[None]] = set()
         self._ended = False
 
@@ -56,7 +64,10 @@ class Watches:
             return Answer(200, content_type=form.content_type)
         watch: Watch = await endpoint.storage.watch(exchange.call, options)
         guarded = GuardedWatch(watch, exchange.still)
-        stream = _Stream(guarded, endpoint.encoding, form, lasting, bookmarks=options.bookmarks)
+        reader = _Reader(exchange.call.user.name, self._unread)
+        stream = _Stream(
+            guarded, endpoint.encoding, form, reader, lasting, bookmarks=options.bookmarks
+        )
         return Answer(
             200,
             content_type=form.content_type,
@@ -80,7 +91,7 @@ class Watches:
             await asyncio.gather(writing, leaving, return_exceptions=True)
             stream.close()
         if not gone:
-            await send({"type": "http.response.body", "body": b""})
+            await _end(send)
 
 
 async def _options(exchange: Exchange) -> WatchOptions:
@@ -100,13 +111,37 @@ async def _left(receive: Receive) -> None:
         pass
 
 
+async def _end(send: Send) -> None:
+    """Complete the answer; a client that does not read what was sent before is cut off."""
+    try:
+        async with asyncio.timeout(ENDING):
+            await send({"type": "http.response.body", "body": b""})
+    except TimeoutError as error:
+        raise ClientGone("the client does not read its watch") from error
+
+
+class _Reader(NamedTuple):
+    """Whose watch it is, for what she leaves unread."""
+
+    name: str
+    unread: Unread
+
+
 class _Stream:
     """One watch being written."""
 
     def __init__(
-        self, watch: Watch, encoding: Encoding, form: Form, lasting: float, *, bookmarks: bool
+        self,
+        watch: Watch,
+        encoding: Encoding,
+        form: Form,
+        reader: _Reader,
+        lasting: float,
+        *,
+        bookmarks: bool,
     ) -> None:
         self._watch = watch
+        self._reader = reader
         self._encoding = encoding
         self._form = form
         self._lasting = lasting
@@ -134,14 +169,31 @@ class _Stream:
         due = now() + BOOKMARK_INTERVAL
         while (left := end - now()) > 0:
             patience = min(left, max(due - now(), 0.0)) if self._bookmarks else left
-            events = await self._watch.next(patience)
-            if events:
-                await _send(send, b"".join(self._line(each) for each in events))
+            await self._tell(send, await self._watch.next(patience))
             if self._bookmarks and now() >= due:
                 due = now() + BOOKMARK_INTERVAL
                 await _send(send, self._line(self._watch.bookmark()))
         if self._bookmarks:
             await _send(send, self._line(self._watch.bookmark()))
+
+    async def _tell(self, send: Send, events: Sequence[Event]) -> None:
+        """Send events in pieces, each when the one before has been read, and let go of them.
+
+        What a watch begins with is its own, however large; what comes later all watches share.
+        """
+        size = sum(len(each.body) for each in events) if self._first else 0
+        with self._reader.unread.held(self._reader.name, size if size > LARGE else 0):
+            waiting = deque(events)
+            del events
+            piece: list[bytes] = []
+            size = 0
+            while waiting:
+                piece.append(self._line(waiting.popleft()))
+                size += len(piece[-1])
+                if size >= LARGE or not waiting:
+                    await _send(send, b"".join(piece))
+                    piece.clear()
+                    size = 0
 
     def _line(self, event: Event) -> bytes:
         line = self._encoding.event(self._form, event, first=self._first)

@@ -13,6 +13,7 @@ from tidegate.apimachinery.errors import Expired, ResourceExpired
 from tidegate.apimachinery.http import watching
 from tidegate.apimachinery.http.encoding import Encoding
 from tidegate.apimachinery.http.negotiation import PLAIN, negotiate
+from tidegate.apimachinery.http.unread import Unread
 from tidegate.apimachinery.storage import Event
 from tidegate.wire.errors import ClientGone
 
@@ -157,10 +158,17 @@ class Told:
         self.closed = True
 
 
+def stream_of(
+    watch: Told, lasting: float = 60.0, *, bookmarks: bool = False, unread: Unread | None = None
+) -> watching._Stream:
+    reader = watching._Reader("una", unread or Unread())
+    encoding = Encoding(RESOURCE, lambda: 0.0)
+    return watching._Stream(watch, encoding, PLAIN, reader, lasting, bookmarks=bookmarks)
+
+
 def lines_of(watch: Told, *, bookmarks: bool = False, lasting: float = 60.0) -> list[Any]:
     """What a stream of `watch` writes."""
-    encoding = Encoding(RESOURCE, lambda: 0.0)
-    stream = watching._Stream(watch, encoding, PLAIN, lasting, bookmarks=bookmarks)
+    stream = stream_of(watch, lasting, bookmarks=bookmarks)
     written: list[bytes] = []
 
     async def send(message: dict[str, Any]) -> None:
@@ -217,14 +225,58 @@ def test_a_head_of_a_watch_is_a_head(api: Api) -> None:
 
 
 def test_a_client_that_goes_while_it_is_written_to_ends_the_stream() -> None:
-    stream = watching._Stream(
-        Told(Event("ADDED", b"{}")), Encoding(RESOURCE, lambda: 0.0), PLAIN, 60.0, bookmarks=False
-    )
+    stream = stream_of(Told(Event("ADDED", b"{}")))
 
     async def send(_message: dict[str, Any]) -> None:
         raise ClientGone
 
     asyncio.run(stream.write(send, "/x", {}))
+
+
+class Beginning(Told):
+    """A watch that begins with a state of several megabytes."""
+
+    async def next(self, patience: float) -> Sequence[Event]:
+        if self.closed:
+            return await super().next(patience)
+        self.closed = True
+        return [Event("ADDED", b'{"a":"%s"}' % (b"x" * 100_000)) for _ in range(50)]
+
+
+def test_a_large_beginning_is_sent_in_pieces_each_when_the_last_was_taken() -> None:
+    stream, sizes = stream_of(Beginning(), 0.01), []
+
+    async def send(message: dict[str, Any]) -> None:
+        sizes.append(len(message["body"]))
+
+    asyncio.run(stream.write(send, "/x", {}))
+    assert sum(sizes) > 5_000_000
+    assert max(sizes) < 400_000
+
+
+def test_who_leaves_large_beginnings_unread_is_told_to_come_again() -> None:
+    unread = Unread(of_one=8_000_000)
+    told: list[bytes] = []
+
+    async def never_taken(_message: dict[str, Any]) -> None:
+        await asyncio.Event().wait()
+
+    async def send(message: dict[str, Any]) -> None:
+        told.append(message["body"])
+
+    async def run() -> None:
+        writing = asyncio.create_task(
+            stream_of(Beginning(), unread=unread).write(never_taken, "/x", {})
+        )
+        await asyncio.sleep(0)
+        await stream_of(Beginning(), unread=unread).write(send, "/x", {})
+        writing.cancel()
+        await asyncio.wait((writing,))
+        assert msgspec.json.decode(told.pop())["object"]["code"] == 429
+        await stream_of(Beginning(), 0.01, unread=unread).write(send, "/x", {})
+        assert len(told) > 1
+
+    asyncio.run(run())
 
 
 def test_history_that_a_port_no_longer_has_is_410() -> None:
@@ -241,18 +293,3 @@ def test_metadata_alone_is_watched_too() -> None:
         "apiVersion": "meta.k8s.io/v1",
         "metadata": {"name": "a"},
     }
-
-
-def test_a_bookmark_of_a_table_has_nothing_in_its_cells() -> None:
-    def of_a_whole_object(found: Secret, _now: float) -> str:
-        return found.metadata.creation_timestamp[0]
-
-    columns = (Column("First", of_a_whole_object, "What a bookmark has not."),)
-    encoding = Encoding(replace(RESOURCE, columns=columns), lambda: 0.0)
-    mark = b'{"kind":"Secret","apiVersion":"v1","metadata":{"resourceVersion":"7"}}'
-    line = encoding.event(negotiate(AS_TABLE), Event("BOOKMARK", mark), first=False)
-    table = msgspec.json.decode(line)["object"]
-    assert table["metadata"] == {"resourceVersion": "7"}
-    (row,) = table["rows"]
-    assert row["cells"] == ["", "", ""]
-    assert row["object"]["metadata"] == {"resourceVersion": "7"}
