@@ -22,7 +22,7 @@ from tidegate.apimachinery.http.application import ApiApplication
 from tidegate.apimachinery.http.endpoints import Served
 from tidegate.apimachinery.http.errors import Failures
 from tidegate.apimachinery.http.pages import discovery_pages, schema_pages
-from tidegate.apimachinery.openapi import OpenApi
+from tidegate.apimachinery.openapi.openapi import OpenApi
 from tidegate.apimachinery.store import DocumentTransaction
 from tidegate.auth import reviews
 from tidegate.auth.accounts import LocalLogins, StoredAccounts

@@ -1,6 +1,6 @@
 """What serves a resource: one small protocol per verb, implemented as far as the resource goes.
 
-The endpoints in `http/` know these alone. `documents.py` implements all of them over the
+The endpoints in `http/` know these alone. `documents/storage.py` implements all of them over the
 `ObjectStore` port; resources that are computed (reviews, projects, tags) implement what they have.
 Objects cross this border as their wire JSON in bytes.
 """

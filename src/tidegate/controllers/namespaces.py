@@ -7,7 +7,7 @@ import time
 from collections.abc import Awaitable, Callable, Collection
 from typing import NamedTuple
 
-from tidegate.apimachinery.bodies import is_terminating
+from tidegate.apimachinery.documents.bodies import is_terminating
 from tidegate.apimachinery.store import Change, ObjectStore
 from tidegate.auth.projects.defaults import WATCHED, lacking, loses_default, restore_all
 from tidegate.auth.projects.ending import Ending

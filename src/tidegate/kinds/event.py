@@ -9,11 +9,11 @@ from typing import Annotated
 
 from msgspec import field
 
+from tidegate.apimachinery.documents.references import ObjectReference
 from tidegate.apimachinery.durations import epoch_seconds, since
 from tidegate.apimachinery.errors import FieldError, invalid, required
 from tidegate.apimachinery.meta import MicroTime, Object, Time, Wire, doc
 from tidegate.apimachinery.names import qualified_name_faults
-from tidegate.apimachinery.references import ObjectReference
 from tidegate.apimachinery.resource import Column, Resource, Strategy
 
 _SHORT, _NOTE = 128, 1024

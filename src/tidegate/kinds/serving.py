@@ -1,6 +1,6 @@
 """These kinds, each joined to the storage of its documents."""
 
-from tidegate.apimachinery.documents import DocumentStorage
+from tidegate.apimachinery.documents.storage import DocumentStorage
 from tidegate.apimachinery.http.endpoints import Served
 from tidegate.apimachinery.store import ObjectStore
 from tidegate.kinds.config_map import CONFIG_MAPS

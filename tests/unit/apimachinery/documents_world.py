@@ -8,7 +8,7 @@ import msgspec
 
 from tests.unit.apimachinery.memory_store import MemoryStore
 from tidegate.apimachinery.authorizer import User
-from tidegate.apimachinery.documents import DocumentStorage
+from tidegate.apimachinery.documents.storage import DocumentStorage
 from tidegate.apimachinery.errors import FieldError, required
 from tidegate.apimachinery.meta import Object, ObjectMeta, OwnerReference, Wire, doc
 from tidegate.apimachinery.resource import Resource, Strategy

@@ -1,7 +1,7 @@
 """Rules of Kubernetes' legacyValidateEvent; cells of its printEvent."""
 
+from tidegate.apimachinery.documents.references import ObjectReference
 from tidegate.apimachinery.meta import ObjectMeta
-from tidegate.apimachinery.references import ObjectReference
 from tidegate.kinds.event import EVENTS, Event, EventSeries, EventSource
 
 NOW = 1_000_000.0  # 1970-01-12T13:46:40Z

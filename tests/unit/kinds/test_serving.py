@@ -4,9 +4,9 @@ import msgspec
 
 from tests.unit.apimachinery.memory_store import MemoryStore
 from tidegate.apimachinery.authorizer import User
+from tidegate.apimachinery.documents.references import ObjectReference
 from tidegate.apimachinery.http.endpoints import Endpoints
 from tidegate.apimachinery.meta import ObjectMeta
-from tidegate.apimachinery.references import ObjectReference
 from tidegate.apimachinery.selectors import Selection
 from tidegate.apimachinery.storage import Call, ListOptions
 from tidegate.apimachinery.store import Key

@@ -5,8 +5,8 @@ from typing import Any
 
 import msgspec
 
-from tidegate.apimachinery.bodies import header
-from tidegate.apimachinery.decode import parse
+from tidegate.apimachinery.decoding.decoder import parse
+from tidegate.apimachinery.documents.bodies import header
 from tidegate.apimachinery.errors import BadRequest, FieldError, invalid, not_supported
 from tidegate.apimachinery.http.exchange import Exchange
 from tidegate.apimachinery.http.parameters import (

@@ -10,8 +10,8 @@ from typing import Any
 import msgspec
 import yaml
 
-from tidegate.apimachinery.bodies import header
-from tidegate.apimachinery.decode import YAML
+from tidegate.apimachinery.decoding.decoder import YAML
+from tidegate.apimachinery.documents.bodies import header
 from tidegate.apimachinery.errors import ApiError, NotAcceptable
 from tidegate.apimachinery.http.negotiation import OBJECT, PARTIAL, PARTIAL_LIST, TABLE, Form
 from tidegate.apimachinery.meta import ListMeta, Wire

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tidegate.apimachinery.apply.fieldset import NOTHING, FieldSet
-from tidegate.apimachinery.decode import Decoder
+from tidegate.apimachinery.decoding.decoder import Decoder
 from tidegate.apimachinery.errors import MethodNotAllowed, PathNotFound, Qualified
 from tidegate.apimachinery.http.encoding import Encoding
 from tidegate.apimachinery.http.routes import Target

@@ -8,7 +8,7 @@ import re
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from tidegate.apimachinery.decode import JSON, YAML
+from tidegate.apimachinery.decoding.decoder import JSON, YAML
 from tidegate.apimachinery.errors import BadRequest, NotAcceptable
 
 META_VERSIONS = ("v1", "v1beta1")

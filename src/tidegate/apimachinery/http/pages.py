@@ -7,7 +7,7 @@ from tidegate.apimachinery.discovery import Discovery
 from tidegate.apimachinery.errors import PathNotFound
 from tidegate.apimachinery.http.request import Request
 from tidegate.apimachinery.http.response import Answer
-from tidegate.apimachinery.openapi import OpenApi
+from tidegate.apimachinery.openapi.openapi import OpenApi
 from tidegate.apimachinery.published import Published
 from tidegate.apimachinery.resource import Resource
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from tidegate.apimachinery.decode import IGNORE, STRICT, WARN
+from tidegate.apimachinery.decoding.decoder import IGNORE, STRICT, WARN
 from tidegate.apimachinery.errors import (
     BadRequest,
     FieldError,

@@ -9,8 +9,7 @@ from typing import Any, NamedTuple
 
 from tidegate.apimachinery.apply import apply
 from tidegate.apimachinery.authorizer import Authorizer
-from tidegate.apimachinery.beside import beside
-from tidegate.apimachinery.decode import (
+from tidegate.apimachinery.decoding.decoder import (
     FAULTS_SHOWN,
     STRICTLY,
     Clean,
@@ -18,6 +17,8 @@ from tidegate.apimachinery.decode import (
     parse_json,
     parse_yaml,
 )
+from tidegate.apimachinery.decoding.fields import repeated_fields
+from tidegate.apimachinery.documents.beside import beside
 from tidegate.apimachinery.errors import (
     ApiError,
     BadRequest,
@@ -27,7 +28,6 @@ from tidegate.apimachinery.errors import (
     invalid_object,
     missing,
 )
-from tidegate.apimachinery.fields import repeated_fields
 from tidegate.apimachinery.http.exchange import Exchange
 from tidegate.apimachinery.http.parameters import WriteOptions, write_options
 from tidegate.apimachinery.http.reading import wanted_form

@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 from urllib.parse import parse_qs
 
-from tidegate.apimachinery.decode import BODY_LIMIT
+from tidegate.apimachinery.decoding.decoder import BODY_LIMIT
 from tidegate.apimachinery.errors import BadRequest, RequestTooLarge
 from tidegate.wire.errors import BodyStalled, ClientGone
 

@@ -9,8 +9,8 @@ import msgspec
 from tidegate.apimachinery.apply import managed
 from tidegate.apimachinery.apply.managers import entries_of
 from tidegate.apimachinery.authorizer import Authorizer
-from tidegate.apimachinery.beside import beside, weighed
-from tidegate.apimachinery.decode import JSON, Clean, media_type
+from tidegate.apimachinery.decoding.decoder import JSON, Clean, media_type
+from tidegate.apimachinery.documents.beside import beside, weighed
 from tidegate.apimachinery.errors import BadRequest
 from tidegate.apimachinery.http.access import refusal
 from tidegate.apimachinery.http.exchange import Exchange

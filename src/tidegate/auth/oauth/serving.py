@@ -1,6 +1,6 @@
 """OAuth's objects, each joined to what serves it."""
 
-from tidegate.apimachinery.documents import DocumentStorage
+from tidegate.apimachinery.documents.storage import DocumentStorage
 from tidegate.apimachinery.http.endpoints import Served
 from tidegate.apimachinery.store import ObjectStore
 from tidegate.auth.oauth.kinds import (

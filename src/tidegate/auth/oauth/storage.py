@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import msgspec
 
-from tidegate.apimachinery.documents import DocumentStorage
+from tidegate.apimachinery.documents.storage import DocumentStorage
 from tidegate.apimachinery.errors import NotFound, missing
 from tidegate.apimachinery.selectors import Selection
 from tidegate.apimachinery.storage import Call, Deleted, DeleteOptions, ListOptions, Page

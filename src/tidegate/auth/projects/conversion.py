@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 
-from tidegate.apimachinery.bodies import Body, decoded
+from tidegate.apimachinery.documents.bodies import Body, decoded
 from tidegate.auth.projects.kinds import (
     NAMESPACES,
     PROJECTS,

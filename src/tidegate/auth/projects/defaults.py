@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 
-from tidegate.apimachinery.bodies import is_terminating
+from tidegate.apimachinery.documents.bodies import is_terminating
 from tidegate.apimachinery.store import Change, DocumentTransaction, Key, ObjectStore
 from tidegate.auth.projects.kinds import NAMESPACES
 from tidegate.auth.projects.provision import restore

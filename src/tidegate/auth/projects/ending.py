@@ -11,8 +11,8 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 
-from tidegate.apimachinery.bodies import decoded, is_terminating
-from tidegate.apimachinery.deletion import Cascade
+from tidegate.apimachinery.documents.bodies import decoded, is_terminating
+from tidegate.apimachinery.documents.deletion import Cascade
 from tidegate.apimachinery.store import Document, DocumentTransaction, Key, ObjectStore
 from tidegate.auth.projects.kinds import (
     FINALIZER,

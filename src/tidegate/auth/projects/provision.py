@@ -8,7 +8,7 @@ sees the Namespace sees its bindings and service accounts.
 from dataclasses import dataclass
 
 from tidegate.apimachinery.authorizer import User
-from tidegate.apimachinery.bodies import is_terminating
+from tidegate.apimachinery.documents.bodies import is_terminating
 from tidegate.apimachinery.meta import ObjectMeta
 from tidegate.apimachinery.store import DocumentTransaction, Key
 from tidegate.auth.projects.kinds import (

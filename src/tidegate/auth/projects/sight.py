@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from tidegate.apimachinery.authorizer import Attributes, User
-from tidegate.apimachinery.bodies import decoded, header
+from tidegate.apimachinery.documents.bodies import decoded, header
+from tidegate.apimachinery.documents.matching import Matching
 from tidegate.apimachinery.errors import NotFound, ResourceExpired
-from tidegate.apimachinery.matching import Matching
 from tidegate.apimachinery.selectors import Selection
 from tidegate.apimachinery.storage import Call, Event, Getter, Watch
 from tidegate.apimachinery.store import Change, Key, ObjectStore

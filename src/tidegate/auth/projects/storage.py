@@ -12,8 +12,10 @@ from typing import Any
 import msgspec
 
 from tidegate.apimachinery.authorizer import Attributes, Authorizer
-from tidegate.apimachinery.bodies import decoded, restamped
-from tidegate.apimachinery.documents import DocumentStorage
+from tidegate.apimachinery.documents.bodies import decoded, restamped
+from tidegate.apimachinery.documents.metadata import validate_metadata
+from tidegate.apimachinery.documents.storage import DocumentStorage
+from tidegate.apimachinery.documents.units import run
 from tidegate.apimachinery.errors import (
     ApiError,
     FieldError,
@@ -24,7 +26,6 @@ from tidegate.apimachinery.errors import (
     invalid_object,
 )
 from tidegate.apimachinery.meta import Object
-from tidegate.apimachinery.metadata import validate_metadata
 from tidegate.apimachinery.resource import Resource
 from tidegate.apimachinery.storage import (
     Call,
@@ -38,7 +39,6 @@ from tidegate.apimachinery.storage import (
     WatchOptions,
 )
 from tidegate.apimachinery.store import DocumentTransaction, ObjectStore
-from tidegate.apimachinery.units import run
 from tidegate.auth.projects.conversion import namespace_of, project_body, project_values
 from tidegate.auth.projects.kinds import (
     DESCRIPTION,

@@ -8,8 +8,8 @@ do not depend on it: the index gathers for itself.
 from collections.abc import Callable
 from typing import TypeVar
 
+from tidegate.apimachinery.documents.units import Accompanied
 from tidegate.apimachinery.store import DocumentTransaction, ObjectStore
-from tidegate.apimachinery.units import Accompanied
 from tidegate.auth.rbac.aggregation import gathered
 from tidegate.auth.rbac.resources import CLUSTER_ROLES
 from tidegate.auth.stored import put, read

@@ -1,6 +1,6 @@
 """Roles, bindings and access reviews, each joined to what serves it."""
 
-from tidegate.apimachinery.documents import DocumentStorage
+from tidegate.apimachinery.documents.storage import DocumentStorage
 from tidegate.apimachinery.http.endpoints import Served
 from tidegate.apimachinery.store import ObjectStore
 from tidegate.auth.rbac.authorizer import RbacAuthorizer

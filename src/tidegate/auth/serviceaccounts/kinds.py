@@ -5,10 +5,10 @@ from typing import Annotated
 
 from msgspec import field
 
+from tidegate.apimachinery.documents.references import LocalObjectReference, ObjectReference
 from tidegate.apimachinery.errors import FieldError, invalid
 from tidegate.apimachinery.meta import Object, Time, Wire, doc
 from tidegate.apimachinery.names import generated_name
-from tidegate.apimachinery.references import LocalObjectReference, ObjectReference
 from tidegate.apimachinery.resource import Column, Resource, Strategy, Subresource
 
 PULL_SECRET = "openshift.io/internal-registry-pull-secret-ref"  # noqa: S105  an annotation

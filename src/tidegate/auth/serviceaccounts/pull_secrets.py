@@ -14,7 +14,7 @@ from typing import Any
 
 import msgspec
 
-from tidegate.apimachinery.bodies import decoded, is_terminating
+from tidegate.apimachinery.documents.bodies import decoded, is_terminating
 from tidegate.apimachinery.meta import ObjectMeta, OwnerReference
 from tidegate.apimachinery.octets import encoded
 from tidegate.apimachinery.store import Document, DocumentTransaction, Key

@@ -8,8 +8,8 @@ from collections.abc import Callable
 
 import msgspec
 
-from tidegate.apimachinery.bodies import header
-from tidegate.apimachinery.documents import DocumentStorage
+from tidegate.apimachinery.documents.bodies import header
+from tidegate.apimachinery.documents.storage import DocumentStorage
 from tidegate.apimachinery.errors import (
     BadRequest,
     Qualified,

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 import msgspec
 
 from tidegate.apimachinery.authorizer import User
-from tidegate.apimachinery.bodies import header
+from tidegate.apimachinery.documents.bodies import header
 from tidegate.apimachinery.store import Key as DocumentKey
 from tidegate.apimachinery.store import ObjectStore
 from tidegate.auth.errors import TokenInvalid

@@ -1,6 +1,6 @@
 """Users, groups and identities, each joined to what serves it."""
 
-from tidegate.apimachinery.documents import DocumentStorage
+from tidegate.apimachinery.documents.storage import DocumentStorage
 from tidegate.apimachinery.http.endpoints import Served
 from tidegate.apimachinery.store import ObjectStore
 from tidegate.auth.users.kinds import GROUPS, IDENTITIES, USERS

@@ -6,9 +6,9 @@ from typing import TypeVar
 import msgspec
 
 from tidegate.apimachinery import storage
-from tidegate.apimachinery.documents import DocumentStorage
+from tidegate.apimachinery.documents.storage import DocumentStorage
+from tidegate.apimachinery.documents.units import Accompanied
 from tidegate.apimachinery.store import Document, DocumentTransaction, Key, ObjectStore
-from tidegate.apimachinery.units import Accompanied
 from tidegate.auth.stored import read
 from tidegate.auth.users.kinds import SELF, USERS, User
 from tidegate.auth.users.local import forget

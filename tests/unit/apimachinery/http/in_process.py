@@ -10,7 +10,7 @@ import msgspec
 
 from tests.unit.apimachinery.memory_store import MemoryStore
 from tidegate.apimachinery.authorizer import ANONYMOUS, Attributes, User
-from tidegate.apimachinery.documents import DocumentStorage
+from tidegate.apimachinery.documents.storage import DocumentStorage
 from tidegate.apimachinery.errors import TooManyRequests, Unauthorized
 from tidegate.apimachinery.http.application import ApiApplication
 from tidegate.apimachinery.http.endpoints import Served

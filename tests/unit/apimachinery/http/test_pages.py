@@ -8,7 +8,7 @@ import pytest
 from tests.unit.apimachinery.http.in_process import SECRETS, WIDGETS, Api
 from tidegate.apimachinery.discovery import Discovery
 from tidegate.apimachinery.http.pages import discovery_pages, page_of, schema_pages
-from tidegate.apimachinery.openapi import OpenApi
+from tidegate.apimachinery.openapi.openapi import OpenApi
 
 RESOURCES = (SECRETS, WIDGETS)
 

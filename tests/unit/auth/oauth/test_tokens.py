@@ -9,7 +9,7 @@ import pytest
 from tests.unit.apimachinery.memory_store import MemoryStore
 from tests.unit.auth.oauth.site import Site
 from tidegate.apimachinery.authorizer import User
-from tidegate.apimachinery.documents import DocumentStorage
+from tidegate.apimachinery.documents.storage import DocumentStorage
 from tidegate.apimachinery.errors import NotFound
 from tidegate.apimachinery.selectors import EVERYTHING, Selection
 from tidegate.apimachinery.storage import Call, DeleteOptions, ListOptions

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from tests.unit.auth.projects.world import ROOT, ProjectWorld
-from tidegate.apimachinery.bodies import decoded
+from tidegate.apimachinery.documents.bodies import decoded
 from tidegate.apimachinery.meta import ObjectMeta, OwnerReference
 from tidegate.apimachinery.resource import Resource
 from tidegate.apimachinery.store import DocumentTransaction, Key

@@ -6,7 +6,7 @@ import pytest
 from tests.unit.apimachinery.memory_store import MemoryStore
 from tests.unit.auth.rbac.documents import cluster_role, key_of, put, remove, rule, store_all
 from tidegate.apimachinery.authorizer import User
-from tidegate.apimachinery.documents import DocumentStorage
+from tidegate.apimachinery.documents.storage import DocumentStorage
 from tidegate.apimachinery.storage import Call
 from tidegate.auth.rbac.aggregation import gathered, matches
 from tidegate.auth.rbac.gathering import gathering

@@ -8,8 +8,8 @@ import msgspec
 import pytest
 
 from tests.unit.auth.serviceaccounts.world import HOSTS, World
+from tidegate.apimachinery.documents.references import LocalObjectReference, ObjectReference
 from tidegate.apimachinery.meta import ObjectMeta
-from tidegate.apimachinery.references import LocalObjectReference, ObjectReference
 from tidegate.apimachinery.storage import DeleteOptions
 from tidegate.apimachinery.store import Key
 from tidegate.auth.errors import TokenInvalid

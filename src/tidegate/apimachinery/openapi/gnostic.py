@@ -1,7 +1,7 @@
 """The OpenAPI version 2 document as protobuf, the only form that kubectl before 1.27 reads.
 
 The messages are those of gnostic's `OpenAPIv2.proto`: each is declared below as the document's own
-keys with their field numbers, for the keys that `openapi_v2.py` writes. A key without a number is a
+keys with their field numbers, for the keys that `v2.py` writes. A key without a number is a
 `KeyError`, so that nothing is left out unseen. Extensions (`x-…`) carry YAML text, of which JSON is
 a part.
 """
@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from tidegate.apimachinery.definitions import Json
+from tidegate.apimachinery.openapi.definitions import Json
 from tidegate.apimachinery.protobuf import delimited, flag, text
 
 CONTENT_TYPE = "application/com.github.proto-openapi.spec.v2.v1.0+protobuf"

@@ -9,10 +9,9 @@ and such kinds are validated by the client.
 
 from collections.abc import Sequence
 
-from tidegate.apimachinery.definitions import Definitions, Json
 from tidegate.apimachinery.discovery import Declared
-from tidegate.apimachinery.openapi_v3 import ANSWERS, REASONS
-from tidegate.apimachinery.operations import (
+from tidegate.apimachinery.openapi.definitions import Definitions, Json
+from tidegate.apimachinery.openapi.operations import (
     VALIDATION,
     Operation,
     Parameter,
@@ -20,6 +19,7 @@ from tidegate.apimachinery.operations import (
     extensions,
     operations,
 )
+from tidegate.apimachinery.openapi.v3 import ANSWERS, REASONS
 
 REFERENCE = "#/definitions/"
 

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from tests.unit.apimachinery.documents_world import CRATES, WIDGETS
+from tidegate.apimachinery.documents.metadata import ANNOTATIONS_LIMIT, validate_metadata
 from tidegate.apimachinery.meta import ManagedFieldsEntry, ObjectMeta, OwnerReference
-from tidegate.apimachinery.metadata import ANNOTATIONS_LIMIT, validate_metadata
 from tidegate.apimachinery.resource import Strategy
 
 NOT_EMPTY = "Required value: must not be empty"

@@ -6,15 +6,15 @@ from typing import Generic, TypeVar
 
 import msgspec
 
-from tidegate.apimachinery.bodies import Body, header
-from tidegate.apimachinery.deletion import ORDINARY, Ended, Ending
+from tidegate.apimachinery.documents.bodies import Body, header
+from tidegate.apimachinery.documents.deletion import ORDINARY, Ended, Ending
+from tidegate.apimachinery.documents.listing import Found, Listings
+from tidegate.apimachinery.documents.units import run
+from tidegate.apimachinery.documents.writing import Writing
 from tidegate.apimachinery.errors import missing, modified
-from tidegate.apimachinery.listing import Found, Listings
 from tidegate.apimachinery.meta import Object
 from tidegate.apimachinery.storage import Admitted, Call, Deleted, DeleteOptions, ListOptions, Page
 from tidegate.apimachinery.store import Document, DocumentTransaction, Key
-from tidegate.apimachinery.units import run
-from tidegate.apimachinery.writing import Writing
 
 K = TypeVar("K", bound=Object)
 

@@ -9,10 +9,10 @@ from typing import Any, Generic, TypeVar
 
 import msgspec
 
+from tidegate.apimachinery.documents.kept_timer import KeptTimer
+from tidegate.apimachinery.documents.listing import Listings
+from tidegate.apimachinery.documents.matching import Matching
 from tidegate.apimachinery.errors import Expired, ResourceExpired
-from tidegate.apimachinery.kept_timer import KeptTimer
-from tidegate.apimachinery.listing import Listings
-from tidegate.apimachinery.matching import Matching
 from tidegate.apimachinery.meta import Object
 from tidegate.apimachinery.resource import Resource
 from tidegate.apimachinery.selectors import Selection

@@ -8,7 +8,7 @@ import pytest
 
 from tests.unit.apimachinery.windmills import RESOURCES, SECRETS
 from tidegate.apimachinery.errors import NotAcceptable
-from tidegate.apimachinery.openapi import OpenApi
+from tidegate.apimachinery.openapi.openapi import OpenApi
 from tidegate.apimachinery.protobuf import fields
 from tidegate.apimachinery.published import Published
 

@@ -5,9 +5,9 @@ from typing import Annotated
 import pytest
 
 from tests.unit.apimachinery.windmills import RESOURCES, SECRETS
-from tidegate.apimachinery.definitions import ConflictingDefinitions, Definitions, prefix
+from tidegate.apimachinery.documents.references import ObjectReference
 from tidegate.apimachinery.meta import Object, Wire, doc
-from tidegate.apimachinery.references import ObjectReference
+from tidegate.apimachinery.openapi.definitions import ConflictingDefinitions, Definitions, prefix
 from tidegate.apimachinery.resource import Resource
 
 META = "io.k8s.apimachinery.pkg.apis.meta.v1"

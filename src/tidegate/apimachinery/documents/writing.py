@@ -11,10 +11,10 @@ from typing import Generic, TypeVar
 
 import msgspec
 
-from tidegate.apimachinery.deletion import LIMIT, Cascade, Ending
+from tidegate.apimachinery.documents.deletion import LIMIT, Cascade, Ending
+from tidegate.apimachinery.documents.metadata import validate_metadata
 from tidegate.apimachinery.errors import BadRequest, RequestTooLarge, invalid_object
 from tidegate.apimachinery.meta import Object
-from tidegate.apimachinery.metadata import validate_metadata
 from tidegate.apimachinery.resource import Resource
 from tidegate.apimachinery.storage import Admission, Admitted, Call
 from tidegate.apimachinery.store import DocumentTransaction, ObjectStore

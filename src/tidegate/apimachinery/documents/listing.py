@@ -7,8 +7,9 @@ nothing and repeats nothing but, for a list of one name, what that name may have
 from collections.abc import Sequence
 from typing import Generic, NamedTuple, TypeVar
 
-from tidegate.apimachinery import continuation
-from tidegate.apimachinery.continuation import Continuation
+from tidegate.apimachinery.documents import continuation
+from tidegate.apimachinery.documents.continuation import Continuation
+from tidegate.apimachinery.documents.matching import Matching
 from tidegate.apimachinery.errors import (
     BadRequest,
     Expired,
@@ -17,7 +18,6 @@ from tidegate.apimachinery.errors import (
     ServerTimeout,
     missing,
 )
-from tidegate.apimachinery.matching import Matching
 from tidegate.apimachinery.meta import Object
 from tidegate.apimachinery.resource import Resource
 from tidegate.apimachinery.selectors import Selection

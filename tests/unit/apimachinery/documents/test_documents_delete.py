@@ -420,7 +420,7 @@ def test_an_owner_that_is_not_being_deleted_is_left_alone_by_its_dependents() ->
 def test_more_dependents_than_one_unit_takes_go_in_several(
     chain: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tidegate.apimachinery.writing.LIMIT", 3)
+    monkeypatch.setattr("tidegate.apimachinery.documents.writing.LIMIT", 3)
     world = World()
 
     async def scenario() -> None:
@@ -439,7 +439,7 @@ def test_more_dependents_than_one_unit_takes_go_in_several(
 def test_an_update_that_ends_an_owner_of_many_takes_several_units(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("tidegate.apimachinery.writing.LIMIT", 3)
+    monkeypatch.setattr("tidegate.apimachinery.documents.writing.LIMIT", 3)
     world = World()
 
     async def scenario() -> None:
@@ -550,8 +550,8 @@ async def delete_all(
 
 
 def test_a_collection_is_deleted_as_far_as_it_is_selected(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tidegate.apimachinery.ending._PAGE", 4)
-    monkeypatch.setattr("tidegate.apimachinery.ending._AT_ONCE", 3)
+    monkeypatch.setattr("tidegate.apimachinery.documents.ending._PAGE", 4)
+    monkeypatch.setattr("tidegate.apimachinery.documents.ending._AT_ONCE", 3)
     world = World()
 
     async def scenario() -> None:
@@ -586,7 +586,7 @@ def test_a_collection_with_a_limit_is_deleted_a_page_at_a_time() -> None:
 def test_a_collection_with_owners_and_dependents_is_deleted(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("tidegate.apimachinery.writing.LIMIT", 2)
+    monkeypatch.setattr("tidegate.apimachinery.documents.writing.LIMIT", 2)
     world = World()
 
     async def scenario() -> None:

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 import msgspec
 import pytest
 
-from tidegate.apimachinery.decode import (
+from tidegate.apimachinery.decoding.decoder import (
     IGNORE,
     STRICT,
     WARN,
@@ -14,10 +14,10 @@ from tidegate.apimachinery.decode import (
     parse_json,
     parse_yaml,
 )
+from tidegate.apimachinery.decoding.fields import Scan, go_error
+from tidegate.apimachinery.decoding.yaml_text import ALIAS_LIMIT
 from tidegate.apimachinery.errors import BadRequest, RequestTooLarge, UnsupportedMediaType
-from tidegate.apimachinery.fields import Scan, go_error
 from tidegate.apimachinery.meta import Object, Time, Wire, doc
-from tidegate.apimachinery.yaml_text import ALIAS_LIMIT
 
 
 class Ref(Wire):

@@ -4,7 +4,7 @@ import threading
 
 import pytest
 
-from tidegate.apimachinery.beside import IN_LOOP, Beside, weighed
+from tidegate.apimachinery.documents.beside import IN_LOOP, Beside, weighed
 from tidegate.apimachinery.errors import TooManyRequests
 
 NAME = contextvars.ContextVar("name", default="")

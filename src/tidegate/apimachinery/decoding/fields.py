@@ -12,9 +12,9 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
+from tidegate.apimachinery.decoding.yaml_text import Repeating
 from tidegate.apimachinery.patch.json_values import copied
 from tidegate.apimachinery.schema import Schema
-from tidegate.apimachinery.yaml_text import Repeating
 
 
 class Unreadable(Exception):

@@ -14,13 +14,13 @@ from typing import Any, Generic, NamedTuple, TypeVar
 
 import msgspec
 
-from tidegate.apimachinery import kubernetes_protobuf, yaml_text
+from tidegate.apimachinery.decoding import kubernetes_protobuf, yaml_text
+from tidegate.apimachinery.decoding.fields import Scan, Unreadable, go_error
+from tidegate.apimachinery.decoding.yaml_text import object_of
 from tidegate.apimachinery.errors import ApiError, BadRequest, UnsupportedMediaType
-from tidegate.apimachinery.fields import Scan, Unreadable, go_error
 from tidegate.apimachinery.meta import Object
 from tidegate.apimachinery.patch.json_values import VALUES, bounded, go_type
 from tidegate.apimachinery.schema import Schema, schema_of
-from tidegate.apimachinery.yaml_text import object_of
 
 BODY_LIMIT = 3 * 1024 * 1024
 """Bytes of a request body, as in Kubernetes."""

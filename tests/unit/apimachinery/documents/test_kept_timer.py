@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from tidegate.apimachinery.kept_timer import KeptTimer
+from tidegate.apimachinery.documents.kept_timer import KeptTimer
 
 
 def test_what_comes_in_time_is_given_and_what_does_not_is_cancelled() -> None:

@@ -8,17 +8,17 @@ is one shape; two structs that claim one name with different fields are refused 
 assembled.
 
 A schema here is written as version 2 writes it, with `$ref`s that start with `reference`; version 3
-wraps them (see `openapi_v3.py`).
+wraps them (see `v3.py`).
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from tidegate.apimachinery.decoding.messages import DeleteOptions, Status
 from tidegate.apimachinery.discovery import Declared, kind_of_subresource
-from tidegate.apimachinery.messages import DeleteOptions, Status
+from tidegate.apimachinery.documents.references import ObjectReference
 from tidegate.apimachinery.meta import ListMeta, Object, ObjectMeta
-from tidegate.apimachinery.references import ObjectReference
 from tidegate.apimachinery.schema import Schema, described, schema_of
 
 Json = dict[str, Any]

@@ -9,7 +9,7 @@ from typing import Any, Generic, TypeVar
 
 import msgspec
 
-from tidegate.apimachinery.bodies import header, restamped
+from tidegate.apimachinery.documents.bodies import header, restamped
 from tidegate.apimachinery.meta import Object
 from tidegate.apimachinery.resource import Resource
 from tidegate.apimachinery.selectors import Selection

@@ -12,7 +12,7 @@ from tests.unit.apimachinery.documents_world import (
     widget,
 )
 from tests.unit.apimachinery.memory_store import MemoryStore
-from tidegate.apimachinery.documents import DocumentStorage
+from tidegate.apimachinery.documents.storage import DocumentStorage
 from tidegate.apimachinery.errors import BadRequest, ResourceExpired, ServerTimeout
 from tidegate.apimachinery.selectors import EVERYTHING, Selection, parse_fields, parse_labels
 from tidegate.apimachinery.storage import ListOptions
@@ -134,7 +134,7 @@ def test_pages_together_are_the_state_at_the_first_page_whatever_is_written_betw
 def test_pages_of_a_selector_are_full_though_most_do_not_match(
     limit: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tidegate.apimachinery.listing._READ_AT_ONCE", 2)
+    monkeypatch.setattr("tidegate.apimachinery.documents.listing._READ_AT_ONCE", 2)
     world = World()
 
     async def scenario() -> None:

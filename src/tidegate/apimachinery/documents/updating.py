@@ -13,15 +13,21 @@ from weakref import WeakValueDictionary
 
 import msgspec
 
-from tidegate.apimachinery.beside import weighed
-from tidegate.apimachinery.bodies import Body, decoded, restamped, same_content, same_desire
-from tidegate.apimachinery.creating import Creates
+from tidegate.apimachinery.documents.beside import weighed
+from tidegate.apimachinery.documents.bodies import (
+    Body,
+    decoded,
+    restamped,
+    same_content,
+    same_desire,
+)
+from tidegate.apimachinery.documents.creating import Creates
+from tidegate.apimachinery.documents.units import run
+from tidegate.apimachinery.documents.writing import Writing, encoded
 from tidegate.apimachinery.errors import AlreadyExists, missing, modified
 from tidegate.apimachinery.meta import Object, ObjectMeta
 from tidegate.apimachinery.storage import Admitted, Call, Change, Updated
 from tidegate.apimachinery.store import Document, DocumentTransaction, Key
-from tidegate.apimachinery.units import run
-from tidegate.apimachinery.writing import Writing, encoded
 
 K = TypeVar("K", bound=Object)
 

@@ -9,11 +9,13 @@ import uuid
 from collections.abc import Callable
 from typing import Generic, TypeVar, cast
 
-from tidegate.apimachinery import watching
-from tidegate.apimachinery.creating import Creates
-from tidegate.apimachinery.ending import Ends, ending_of
-from tidegate.apimachinery.listing import Listings
-from tidegate.apimachinery.matching import Matching
+from tidegate.apimachinery.documents import watching
+from tidegate.apimachinery.documents.creating import Creates
+from tidegate.apimachinery.documents.ending import Ends, ending_of
+from tidegate.apimachinery.documents.listing import Listings
+from tidegate.apimachinery.documents.matching import Matching
+from tidegate.apimachinery.documents.updating import Updates
+from tidegate.apimachinery.documents.writing import Companions, Writing
 from tidegate.apimachinery.meta import Object
 from tidegate.apimachinery.resource import Resource
 from tidegate.apimachinery.storage import (
@@ -29,8 +31,6 @@ from tidegate.apimachinery.storage import (
     WatchOptions,
 )
 from tidegate.apimachinery.store import ObjectStore
-from tidegate.apimachinery.updating import Updates
-from tidegate.apimachinery.writing import Companions, Writing
 
 K = TypeVar("K", bound=Object)
 

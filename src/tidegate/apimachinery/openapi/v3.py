@@ -8,9 +8,9 @@ so that a client may keep what it has for ever.
 from collections.abc import Sequence
 from typing import Any
 
-from tidegate.apimachinery.definitions import Definitions, Json
 from tidegate.apimachinery.discovery import Declared
-from tidegate.apimachinery.operations import (
+from tidegate.apimachinery.openapi.definitions import Definitions, Json
+from tidegate.apimachinery.openapi.operations import (
     Operation,
     Parameter,
     by_path,

@@ -10,14 +10,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from tidegate.apimachinery.definitions import (
+from tidegate.apimachinery.discovery import Declared, kind_of_subresource
+from tidegate.apimachinery.openapi.definitions import (
     META,
     PATCH,
     GroupVersionKind,
     kind_of,
     list_kind_of,
 )
-from tidegate.apimachinery.discovery import Declared, kind_of_subresource
 from tidegate.apimachinery.resource import Subresource
 
 PATCH_TYPES = (

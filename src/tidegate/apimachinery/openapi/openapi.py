@@ -13,10 +13,10 @@ resources alone, so they say nothing about who asks.
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 
-from tidegate.apimachinery import openapi_v2, openapi_v3
 from tidegate.apimachinery.discovery import Declared, grouped
-from tidegate.apimachinery.openapi_protobuf import ASKED_AS, CONTENT_TYPE, encoded
-from tidegate.apimachinery.operations import group_version_path
+from tidegate.apimachinery.openapi import v2, v3
+from tidegate.apimachinery.openapi.gnostic import ASKED_AS, CONTENT_TYPE, encoded
+from tidegate.apimachinery.openapi.operations import group_version_path
 from tidegate.apimachinery.published import JSON, Published, chosen, json_document, published
 
 
@@ -31,7 +31,7 @@ class OpenApi:
             for group, versions in grouped(resources).items()
             for each, found in versions.items()
         }
-        self._v2 = openapi_v2.document(resources, title, version)
+        self._v2 = v2.document(resources, title, version)
         self._v3: dict[str, Published] = {}
 
     def v2(self, accept: str = "") -> Published:
@@ -50,7 +50,7 @@ class OpenApi:
         if path not in self._paths:
             return None
         if path not in self._v3:
-            written = openapi_v3.document(self._paths[path], self._title, self._version)
+            written = v3.document(self._paths[path], self._title, self._version)
             self._v3[path] = json_document(written)
         return self._v3[path]
 

@@ -8,7 +8,9 @@ from typing import Generic, TypeVar
 
 import msgspec
 
-from tidegate.apimachinery.bodies import header, is_terminating, restamped
+from tidegate.apimachinery.documents.bodies import header, is_terminating, restamped
+from tidegate.apimachinery.documents.units import run
+from tidegate.apimachinery.documents.writing import Writing, encoded
 from tidegate.apimachinery.errors import (
     AlreadyExists,
     BadRequest,
@@ -22,8 +24,6 @@ from tidegate.apimachinery.meta import Object, ObjectMeta
 from tidegate.apimachinery.names import generated_name
 from tidegate.apimachinery.storage import Admitted, Call
 from tidegate.apimachinery.store import Document, DocumentTransaction, Key
-from tidegate.apimachinery.units import run
-from tidegate.apimachinery.writing import Writing, encoded
 
 K = TypeVar("K", bound=Object)
 

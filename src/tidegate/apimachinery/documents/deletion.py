@@ -17,8 +17,8 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from tidegate.apimachinery.bodies import Body, decoded, restamped, stamp
-from tidegate.apimachinery.metadata import FOREGROUND, ORPHAN
+from tidegate.apimachinery.documents.bodies import Body, decoded, restamped, stamp
+from tidegate.apimachinery.documents.metadata import FOREGROUND, ORPHAN
 from tidegate.apimachinery.store import Document, DocumentTransaction, Key
 
 LIMIT = 1000

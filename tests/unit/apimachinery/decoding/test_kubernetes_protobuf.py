@@ -8,8 +8,8 @@ from typing import Any
 import msgspec
 import pytest
 
+from tidegate.apimachinery.decoding.kubernetes_protobuf import values
 from tidegate.apimachinery.errors import BadRequest, UnsupportedMediaType
-from tidegate.apimachinery.kubernetes_protobuf import values
 from tidegate.apimachinery.protobuf import delimited, text
 
 RECORDED = (Path(__file__).parent / "recorded" / "kubernetes_protobuf.txt").read_text("utf-8")
