@@ -9,7 +9,8 @@ import httpx
 import pytest
 
 from tests.server import PASSWORD, USERNAME
-from tidegate.app import Application, assemble
+from tidegate.app.assembly import assemble
+from tidegate.app.front import Application
 from tidegate.auth.administrator import change_password
 from tidegate.auth.passwords import PasswordHashes
 from tidegate.cli.setup import prepare

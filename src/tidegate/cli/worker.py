@@ -21,7 +21,8 @@ from typing import NamedTuple
 import uvicorn
 import uvloop
 
-from tidegate import app
+from tidegate.app.assembly import assemble
+from tidegate.app.front import Application
 from tidegate.config import Settings
 from tidegate.observability.logs import configure_logs
 from tidegate.wire.limits import Limits
@@ -95,7 +96,7 @@ async def _serve(
     loop.add_reader(lifeline, stop.set)
     limits = _limits(settings, files)
     threads = ThreadPoolExecutor(_TRANSFER_THREADS, thread_name_prefix="transfer")
-    async with app.assemble(settings) as application, asyncio.TaskGroup() as tasks:
+    async with assemble(settings) as application, asyncio.TaskGroup() as tasks:
         servers = []
         for each in listening:
             tls = tls_context(certificate) if each.tls and certificate is not None else None
@@ -124,7 +125,7 @@ def _limits(settings: Settings, files: int) -> Limits:
 
 
 def _uvicorn_config(
-    application: app.Application, limits: Limits, threads: Executor, tls: ssl.SSLContext | None
+    application: Application, limits: Limits, threads: Executor, tls: ssl.SSLContext | None
 ) -> uvicorn.Config:
     return uvicorn.Config(
         application,

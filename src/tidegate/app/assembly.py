@@ -1,0 +1,116 @@
+"""One readable function that builds a serving process."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from ipaddress import ip_network
+
+from tidegate.apimachinery.authorizer import User
+from tidegate.apimachinery.store import DocumentTransaction
+from tidegate.app.api import make_api, served_resources
+from tidegate.app.front import Application, Handler
+from tidegate.app.identities import make_identities
+from tidegate.app.loops import loops
+from tidegate.auth.oauth.application import PATHS as OAUTH_PATHS
+from tidegate.auth.oauth.application import OAuthApplication
+from tidegate.auth.oidc.configuration import Issuers
+from tidegate.auth.origin import Origins
+from tidegate.auth.passwords import PasswordHashes
+from tidegate.auth.projects.ending import Ending
+from tidegate.auth.projects.provision import provision
+from tidegate.auth.projects.storage import requestable
+from tidegate.auth.provisioning import Provision, Provisioning
+from tidegate.auth.rbac.authorizer import RbacAuthorizer
+from tidegate.auth.serviceaccounts.tokens import ServiceAccountTokens
+from tidegate.auth.token_endpoint import TokenEndpoint
+from tidegate.config import Settings
+from tidegate.metastore.documents import Documents
+from tidegate.metastore.open import open_database
+from tidegate.metastore.projects import purge_all
+from tidegate.observability.audit import Audit, AuditLog, AuditOff, StandardOutput
+from tidegate.observability.rotating_file import RotatingFile
+from tidegate.registry.access import SERVICE, TOKEN_PATH, Access
+from tidegate.registry.service import Registry
+from tidegate.registry.token import TokenService
+from tidegate.storage.blobs import BlobStore
+from tidegate.storage.filesystem import Filesystem
+
+
+@asynccontextmanager
+async def assemble(settings: Settings) -> AsyncIterator[Application]:
+    """A serving process's application; call it after the last fork."""
+    async with AsyncExitStack() as stack:
+        database = await open_database(settings.database_url)
+        stack.push_async_callback(database.close)
+        store = Documents(database)
+        await store.start()
+        stack.push_async_callback(store.close)
+        driver = Filesystem(settings.data)
+        stack.callback(driver.close)
+        audit = _audit(settings)
+        stack.callback(audit.close)
+        hashes = PasswordHashes()
+        stack.callback(hashes.close)
+
+        authorizer = RbacAuthorizer(store, time.monotonic)
+        await authorizer.start()
+        issuers = Issuers.open(settings.oidc, settings.ci)
+        stack.push_async_callback(issuers.close)
+        identities = make_identities(settings, database, store, hashes, issuers)
+        origins = Origins(
+            settings.public_url, tuple(ip_network(each) for each in settings.trusted_proxies)
+        )
+        provisioning = Provisioning(
+            store, authorizer, requestable, _provision(settings, store, identities.accounts)
+        )
+        registry = Registry(
+            database,
+            BlobStore(driver),
+            Access(identities.authenticator, provisioning, origins),
+            audit,
+            provisioning,
+            sparse=settings.sparse_manifests,
+        )
+        token = TokenService(
+            TokenEndpoint(
+                identities.authenticator, identities.tokens, provisioning, SERVICE, time.time
+            ),
+            origins,
+            audit,
+        )
+        served = served_resources(settings, database, store, authorizer, identities)
+        api = make_api(served, authorizer, identities, audit, origins)
+        oauth = OAuthApplication(identities.oauth, origins, audit, exchanges=bool(settings.ci))
+        namespaced = [each.resource.key for each in served if each.resource.namespaced]
+        ending = Ending(store, namespaced, lambda project: purge_all(database, project))
+        for loop in loops(settings, database, store, registry, identities, ending):
+            stack.callback(asyncio.create_task(loop).cancel)
+        others: dict[str, Handler] = {TOKEN_PATH: token, **dict.fromkeys(OAUTH_PATHS, oauth)}
+        yield Application(registry, api, others, database, api.end_watches)
+
+
+def _provision(
+    settings: Settings, store: Documents, accounts: ServiceAccountTokens
+) -> Provision | None:
+    """How a push makes its project; None where it may not."""
+    if not settings.provision_projects:
+        return None
+
+    async def make(project: str, user: User) -> None:
+        signer = await accounts.signer(time.time())
+
+        def unit(tx: DocumentTransaction) -> None:
+            provision(tx, project, user, signer)
+
+        await store.write(unit)
+
+    return make
+
+
+def _audit(settings: Settings) -> Audit:
+    if settings.audit_log == "off":
+        return AuditOff()
+    if settings.audit_log == "-":
+        return AuditLog(StandardOutput())
+    return AuditLog(RotatingFile(settings.audit_log or str(settings.data / "audit.log")))

@@ -1,0 +1,49 @@
+"""What each process does again and again beside serving."""
+
+import time
+from collections.abc import Coroutine
+from typing import Any
+
+from tidegate.app.identities import Identities
+from tidegate.auth.projects.ending import Ending
+from tidegate.config import Settings
+from tidegate.controllers.adoption import adopt_projects
+from tidegate.controllers.change_compaction import compact_changes
+from tidegate.controllers.event_expiry import expire_events
+from tidegate.controllers.key_rotation import rotate_keys
+from tidegate.controllers.namespaces import keep_namespaces
+from tidegate.controllers.pull_secrets import renew_pull_secrets
+from tidegate.controllers.token_purge import purge_tokens
+from tidegate.controllers.upload_purge import purge_uploads
+from tidegate.metastore.database import Database
+from tidegate.metastore.documents import Documents
+from tidegate.registry.service import Registry
+
+NAMESPACES_INTERVAL, PULL_SECRETS_INTERVAL = 5.0, 3600.0
+"""Seconds between looks at all of them; what happens meanwhile is noticed at once."""
+
+
+def loops(
+    settings: Settings,
+    database: Database,
+    store: Documents,
+    registry: Registry,
+    identities: Identities,
+    ending: Ending,
+) -> list[Coroutine[Any, Any, None]]:
+    """What each process does again and again beside serving."""
+    return [
+        purge_uploads(registry.uploads, settings.upload_expiry, settings.purge_interval),
+        compact_changes(database, settings.purge_interval),
+        adopt_projects(database, store, lambda: identities.accounts.signer(time.time())),
+        keep_namespaces(
+            store,
+            ending,
+            identities.accounts.signer,
+            NAMESPACES_INTERVAL,
+        ),
+        renew_pull_secrets(store, identities.accounts.signer, PULL_SECRETS_INTERVAL),
+        purge_tokens(store, settings.purge_interval),
+        expire_events(store, settings.purge_interval),
+        rotate_keys(database, settings.key_lifetime, settings.purge_interval),
+    ]
