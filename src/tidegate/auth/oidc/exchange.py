@@ -1,8 +1,8 @@
 """Token exchange (RFC 8693): a CI job's token in, a short-lived token of ours out.
 
 The token that is given is an HS256 JWT under a `typ` of its own, for this server alone. Invariants:
-it ends no later than the token that it was given for; it is void once its issuer is no longer
-configured as it was.
+it ends no later than the token that it was given for; it is void once its issuer is configured no
+more, or with another URL. Another `require` counts for the next exchange.
 """
 
 import uuid
