@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from tidegate.apimachinery.authorizer import Attributes, Authorizer, User
-from tidegate.apimachinery.errors import MethodNotAllowed, PathNotFound, TooManyRequests
+from tidegate.apimachinery.errors import ApiError, MethodNotAllowed, PathNotFound, TooManyRequests
 from tidegate.apimachinery.http.access import require
 from tidegate.apimachinery.http.deleting import delete, delete_collection
 from tidegate.apimachinery.http.endpoints import Endpoints, Served
@@ -151,11 +151,19 @@ class ApiApplication:
         except ClientGone:
             raise
         except Exception as error:  # noqa: BLE001  the top: every error becomes a Status
-            said = known(error, self._failures)
-            trail.user = trail.user or getattr(said, "claimed", "")
-            if said is None:
-                _LOG.exception("%s %s failed", request.method, request.path)
-            return failure(said or unforeseen())
+            return failure(self._said(error, request, trail))
+
+    def _said(self, error: Exception, request: Request, trail: _Trail) -> ApiError:
+        """What an error is told as.
+
+        Not where it was caught: a name for it there would be a cycle of error, traceback and
+        frame, and keep the large objects of a request until the collector comes.
+        """
+        said = known(error, self._failures)
+        trail.user = trail.user or getattr(said, "claimed", "")
+        if said is None:
+            _LOG.exception("%s %s failed", request.method, request.path)
+        return said or unforeseen()
 
     async def _answer(self, request: Request, trail: _Trail) -> Answer:
         real = await self._authenticate(request.headers, trail.source)

@@ -158,10 +158,10 @@ class _Stream:
         except OSError:
             return  # the client has gone
         except Exception as error:  # noqa: BLE001  the top of a stream: its head is out
-            said = known(error, failures)
-            if said is None:
-                _LOG.exception("the watch of %s failed", path)
-            await _send(send, error_line(said or unforeseen()))
+            line = _failure_line(error, path, failures)
+        else:
+            return
+        await _send(send, line)
 
     async def _write(self, send: Send) -> None:
         now: Callable[[], float] = asyncio.get_running_loop().time
@@ -199,6 +199,13 @@ class _Stream:
         line = self._encoding.event(self._form, event, first=self._first)
         self._first = False
         return line
+
+
+def _failure_line(error: Exception, path: str, failures: Failures) -> bytes:
+    said = known(error, failures)
+    if said is None:
+        _LOG.exception("the watch of %s failed", path)
+    return error_line(said or unforeseen())
 
 
 async def _send(send: Send, lines: bytes) -> None:
