@@ -10,6 +10,7 @@ part of what it grants: they decide which roles gather its rules.
 from collections.abc import Sequence
 
 from tidegate.apimachinery.authorizer import Attributes, User
+from tidegate.apimachinery.documents.beside import weighed
 from tidegate.apimachinery.errors import Forbidden, Qualified, forbid, missing
 from tidegate.apimachinery.storage import Admitted, Call
 from tidegate.auth.rbac.authorizer import RbacAuthorizer
@@ -22,7 +23,7 @@ from tidegate.auth.rbac.kinds import (
     Role,
     RoleBinding,
 )
-from tidegate.auth.rbac.rules import compacted, covers, described, quoted, uncovered
+from tidegate.auth.rbac.rules import compacted, covers, described, parts_of, quoted, uncovered
 
 _PLURALS = {
     Role: "roles",
@@ -30,6 +31,10 @@ _PLURALS = {
     RoleBinding: "rolebindings",
     ClusterRoleBinding: "clusterrolebindings",
 }
+
+PART, HEAVIEST = 8, 1024 * 1024
+"""Bytes that a part of a rule counts as where heavy work is kept off the event loop: to compare and
+describe one costs some 3 us, and a role that is refused can have a hundred thousand."""
 
 
 class NoEscalation:
@@ -55,7 +60,7 @@ class NoEscalation:
         if await self._authorizer.authorize(call.user, escalate):
             return
         held = await self._authorizer.rules(call.user, namespace)
-        _check(call.user, held, new.rules, resource, name)
+        await _check(call.user, held, new.rules, resource, name)
         if (_aggregates(new) or _aggregates(old)) and not covers(held.rules, FULL_AUTHORITY):
             why = "must have cluster-admin privileges to use the aggregationRule"
             raise forbid(resource, name, why)
@@ -76,10 +81,17 @@ class NoEscalation:
         if rules is None:
             raise missing(role, ref.name)
         held = await self._authorizer.rules(call.user, namespace)
-        _check(call.user, held, rules, resource, new.metadata.name)
+        await _check(call.user, held, rules, resource, new.metadata.name)
 
 
-def _check(
+async def _check(
+    user: User, held: Held, wanted: Sequence[PolicyRule], resource: Qualified, name: str
+) -> None:
+    weight = min(sum(map(parts_of, wanted)) * PART, HEAVIEST)
+    await weighed(weight, _refuse_more, user, held, wanted, resource, name)
+
+
+def _refuse_more(
     user: User, held: Held, wanted: Sequence[PolicyRule], resource: Qualified, name: str
 ) -> None:
     left = uncovered(held.rules, wanted)
