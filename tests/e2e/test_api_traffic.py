@@ -55,6 +55,7 @@ class Watcher:
     def stop(self) -> None:
         self._stopping.set()
         self.thread.join(60)
+        self._client.http.close()
 
     def _run(self) -> None:
         try:
