@@ -157,7 +157,7 @@ def test_a_body_beyond_the_limit_is_not_read(scene: Scene) -> None:
 
 
 def test_fields_given_many_times_or_unknown_are_told_of_in_moderation(scene: Scene) -> None:
-    unknown = {f"field{number}": 1 for number in range(100_000)}
+    unknown = {f"field{number}": 1 for number in range(50_000)}
     body = json.dumps({"metadata": {"name": "many"}, **unknown}).encode()
     answer = scene.mallory.http.post(MAPS, content=body, params={"fieldValidation": "Strict"})
     assert answer.status_code == 400
