@@ -94,18 +94,18 @@ async def _adopt_some(database: Database, store: ObjectStore, signer: Signer) ->
     position = data.get(POSITION, "")
     found = await projects.with_content(database, position, BATCH)
 
-    def unit(tx: DocumentTransaction) -> None:
-        if _progress(tx).get(POSITION, "") != position:
-            return  # another process was quicker
+    def unit(tx: DocumentTransaction) -> bool:
+        if _progress(tx).get(POSITION, "") != position or PROJECTS in _progress(tx):
+            return False  # another process was quicker
         for name in found:
             provision(tx, name, None, signer)
-        told = {POSITION: found[-1]} if found else {PROJECTS: DONE}
-        _note(tx, told)
+        _note(tx, {POSITION: found[-1]} if found else {PROJECTS: DONE})
+        return True
 
-    await store.write(unit)
-    if found:
+    mine = await store.write(unit)
+    if mine and found:
         _LOG.info("adopted %d projects, up to %s", len(found), found[-1])
-    else:
+    elif mine and position:
         _LOG.info("every project that has images is a namespace now")
     return True
 
