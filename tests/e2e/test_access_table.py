@@ -315,6 +315,7 @@ delete-tag                 AE.
 delete-manifest            AE.
 delete-blob                AE.
 prune-blob                 ...
+read-metrics               ...
 pull-manifest-other        ...
 pull-blob-other            ...
 list-tags-other            ...
@@ -394,6 +395,8 @@ def request_of(operation: str, scene: Scene, letter: str) -> tuple[str, str, Con
             return "DELETE", f"{web}/blobs/{mine.blobs[1].digest}", None
         case "prune-blob":
             return "DELETE", f"/admin/blobs/{small_image('nowhere').digest}", None
+        case "read-metrics":
+            return "GET", "/extensions/v2/metrics", None
         case "push-to-a-new-project":
             return "POST", f"/v2/of-{letter.lower()}/web/blobs/uploads/", None
         case "push-to-a-reserved-name":

@@ -14,7 +14,7 @@ from tidegate.observability.request_id import REQUEST_ID, accept_request_id
 from tidegate.registry.errors import error_response
 from tidegate.registry.request import Receive, Scope, Send
 from tidegate.registry.response import Response, write
-from tidegate.registry.routes import ADMIN_BLOBS
+from tidegate.registry.routes import ADMIN_BLOBS, METRICS
 
 Handler = Callable[[Scope, Receive, Send], Awaitable[None]]
 
@@ -46,6 +46,7 @@ class Application:
             "/livez": self._live,
             "/readyz": self._ready,
             "/v2": registry,
+            METRICS: registry,
             "/api": api,
             "/apis": api,
             "/version": api,

@@ -42,6 +42,8 @@ def realm_of(origins: Origins, request: Request) -> str:
 DELETE_IMAGES = Attributes("delete", "images")
 """The cluster-wide right that suffices for every delete (`system:image-pruner` has it)."""
 
+READ_METRICS = Attributes("get", "registry/metrics")
+
 LIST_EVERYWHERE = Attributes("list", "imagestreams")
 
 
@@ -140,6 +142,10 @@ class Access:
     async def require_prune(self, request: Request, identity: Identity) -> None:
         """Removing a blob from the store, whoever has it: for who may delete images."""
         await self._demand(request, identity, (DELETE_IMAGES,), None, ())
+
+    async def require_metrics(self, request: Request, identity: Identity) -> None:
+        """Reading the metrics; no token of a scope covers it, but any login's own does."""
+        await self._demand(request, identity, (READ_METRICS,), None, ())
 
     async def shown_to(self, identity: Identity) -> Callable[[RepositoryName], bool]:
         """Which repositories are shown to her: those that she may pull from, as of now."""

@@ -21,6 +21,7 @@ class Endpoint(Enum):
     TAGS = "tags"
     REFERRERS = "referrers"
     ADMIN_BLOB = "admin blob"
+    METRICS = "metrics"
     NOWHERE = "nowhere"
 
 
@@ -35,6 +36,9 @@ class Route(NamedTuple):
 ADMIN_BLOBS = "/admin/blobs/"
 """Where OpenShift's pruner asks for the bytes of a blob to be removed."""
 
+METRICS = "/extensions/v2/metrics"
+"""Where OpenShift's registry shows its metrics."""
+
 NOWHERE = Route(Endpoint.NOWHERE)
 
 _BY_WORD = {
@@ -45,11 +49,13 @@ _BY_WORD = {
 
 
 def match(path: str) -> Route:
-    """The route of a path under `/v2/` or `/admin/blobs/`; NOWHERE if it is no endpoint's."""
+    """The route of a path that the registry serves; NOWHERE if it is no endpoint's."""
     if path in ("/v2/", "/v2"):
         return Route(Endpoint.ROOT)
     if path == "/v2/_catalog":
         return Route(Endpoint.CATALOG)
+    if path == METRICS:
+        return Route(Endpoint.METRICS)
     if path.startswith(ADMIN_BLOBS):
         return _route(Endpoint.ADMIN_BLOB, "", path[len(ADMIN_BLOBS) :])
     name, _, reference = path[len("/v2/") :].rpartition("/")

@@ -29,6 +29,7 @@ from tidegate.registry.errors import (
     error_response,
 )
 from tidegate.registry.manifests import Manifests
+from tidegate.registry.metrics import Metrics
 from tidegate.registry.referrers import Referrers
 from tidegate.registry.repositories import Repositories
 from tidegate.registry.request import Receive, Request, Scope, Send
@@ -92,6 +93,7 @@ class Registry:
         self._audit = audit
         self._projects = projects
         self._catalog = Repositories(database)
+        self._metrics = Metrics(database)
         self._manifests = Manifests(database, sparse=sparse)
         self._handlers = self._table(
             Blobs(database, store),
@@ -112,6 +114,7 @@ class Registry:
         return {
             Endpoint.ROOT: _read(_ping),
             Endpoint.CATALOG: _read(self._list),
+            Endpoint.METRICS: _read(lambda _: self._metrics.show()),
             Endpoint.ADMIN_BLOB: {"DELETE": lambda x: blobs.prune(x.digest)},
             Endpoint.BLOB: {
                 **_read(lambda x: blobs.pull(x.request, x.repository, x.digest)),
@@ -176,6 +179,9 @@ class Registry:
         elif route.endpoint is Endpoint.CATALOG:
             exchange.action = "list"
             await self._access.require_catalog(request, exchange.identity)
+        elif route.endpoint is Endpoint.METRICS:
+            exchange.action = "metrics"
+            await self._access.require_metrics(request, exchange.identity)
         elif route.endpoint is Endpoint.ADMIN_BLOB:
             exchange.action = "prune"
             await self._access.require_prune(request, exchange.identity)

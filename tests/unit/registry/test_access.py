@@ -164,6 +164,23 @@ def test_a_manifest_goes_only_with_every_tag_that_names_it(tmp_path: Path) -> No
         assert una.http.delete(f"{path}/{IMAGE.digest}").status_code == 403  # and not 404
 
 
+def test_metrics_tell_what_is_stored_to_who_may_read_them(tmp_path: Path) -> None:
+    path = "/extensions/v2/metrics"
+    with in_process(tmp_path, Rights(("una", "get", "")), more_users=("una", "eve")) as registry:
+        registry.client().push(REPOSITORY, IMAGE, "1")
+        assert registry.client(None).http.get(path).status_code == 401
+        refused = registry.client("eve").http.get(path)
+        assert (refused.status_code, error_codes(refused)) == (403, ["DENIED"])
+        shown = registry.client("una").http.get(path)
+        assert shown.headers["content-type"].startswith("text/plain")
+        assert {
+            f"tidegate_blobs {len(IMAGE.blobs)}",
+            f"tidegate_blob_bytes {sum(len(blob.data) for blob in IMAGE.blobs)}",
+            "tidegate_manifests 1",
+        } <= set(shown.text.splitlines())
+        assert registry.client("una").http.post(path).status_code == 405
+
+
 def test_a_blob_that_somebody_holds_is_not_pruned(registry: InProcess) -> None:
     blob = Content(b"held")
     registry.client().put_blob(REPOSITORY, blob)

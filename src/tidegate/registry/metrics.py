@@ -1,0 +1,37 @@
+"""`/extensions/v2/metrics`: how much is stored, as Prometheus reads it, where OpenShift has it.
+
+The figures are of the whole registry, out of its database, so that every process tells the same.
+What is counted per request comes with the metrics of the processes.
+"""
+
+from tidegate import __version__
+from tidegate.metastore import blobs
+from tidegate.metastore.database import Database
+from tidegate.registry.response import Response
+
+_TEXT = (b"content-type", b"text/plain; version=0.0.4; charset=utf-8")
+
+_METRICS = (
+    ("tidegate_blobs", "Blobs whose bytes are stored, each once."),
+    ("tidegate_blob_bytes", "Bytes of those blobs."),
+    ("tidegate_manifests", "Manifests stored, each digest once."),
+)
+
+
+class Metrics:
+    """The metrics endpoint."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def show(self) -> Response:
+        """GET: Prometheus' text format; it reads the table of blobs once."""
+        totals = await blobs.totals(self._database)
+        lines = [
+            "# HELP imageregistry_build_info The version that serves.",
+            "# TYPE imageregistry_build_info gauge",
+            f'imageregistry_build_info{{gitVersion="{__version__}"}} 1',
+        ]
+        for (name, meaning), value in zip(_METRICS, totals, strict=True):
+            lines += [f"# HELP {name} {meaning}", f"# TYPE {name} gauge", f"{name} {value}"]
+        return Response(200, [_TEXT], "\n".join([*lines, ""]).encode())
