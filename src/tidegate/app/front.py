@@ -14,12 +14,12 @@ from tidegate.observability.request_id import REQUEST_ID, accept_request_id
 from tidegate.registry.errors import error_response
 from tidegate.registry.request import Receive, Scope, Send
 from tidegate.registry.response import Response, write
-from tidegate.registry.routes import ADMIN_BLOBS, METRICS
+from tidegate.registry.routes import ADMIN_BLOBS, EXTENSIONS
 
 Handler = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 
-_REGISTRY = ("/v2/", ADMIN_BLOBS)
+_REGISTRY = ("/v2/", EXTENSIONS, ADMIN_BLOBS)
 _API = ("/api/", "/apis/", "/openapi/")
 
 
@@ -46,7 +46,6 @@ class Application:
             "/livez": self._live,
             "/readyz": self._ready,
             "/v2": registry,
-            METRICS: registry,
             "/api": api,
             "/apis": api,
             "/version": api,

@@ -44,6 +44,11 @@ DELETE_IMAGES = Attributes("delete", "images")
 
 READ_METRICS = Attributes("get", "registry/metrics")
 
+SIGN = Attributes("create", "imagesignatures")
+
+EVERYWHERE = Grant("registry", "everything", frozenset("*"))
+"""What no token of the token endpoint carries."""
+
 LIST_EVERYWHERE = Attributes("list", "imagestreams")
 
 
@@ -139,13 +144,15 @@ class Access:
             tag = Attributes("delete", "imagestreamtags", repository.project, name)
             await self._demand(request, identity, (tag, DELETE_IMAGES), needed, (needed,))
 
-    async def require_prune(self, request: Request, identity: Identity) -> None:
-        """Removing a blob from the store, whoever has it: for who may delete images."""
-        await self._demand(request, identity, (DELETE_IMAGES,), None, ())
+    async def require_everywhere(
+        self, request: Request, identity: Identity, right: Attributes
+    ) -> None:
+        """What concerns the whole registry: for who may, by a login's own token, not a scoped one.
 
-    async def require_metrics(self, request: Request, identity: Identity) -> None:
-        """Reading the metrics; no token of a scope covers it, but any login's own does."""
-        await self._demand(request, identity, (READ_METRICS,), None, ())
+        That is `DELETE_IMAGES` to prune a blob, whoever has it, `READ_METRICS`, and `SIGN`: a
+        signature is its image's in every project.
+        """
+        await self._demand(request, identity, (right,), EVERYWHERE, (EVERYWHERE,))
 
     async def shown_to(self, identity: Identity) -> Callable[[RepositoryName], bool]:
         """Which repositories are shown to her: those that she may pull from, as of now."""

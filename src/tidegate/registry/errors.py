@@ -95,6 +95,14 @@ class Denied(RegistryError):
     """The identity lacks the right."""
 
 
+class SignatureInvalid(RegistryError):
+    """A body that is no signature of the image it was sent for."""
+
+
+class SignatureExists(RegistryError):
+    """The image has such a signature already."""
+
+
 class ManifestInUse(RegistryError):
     """Somebody tagged the manifest while it was being deleted."""
 
@@ -147,6 +155,8 @@ ERRORS = (
     ErrorCode(Denied, 403, "DENIED", "requested access to the resource is denied"),
     ErrorCode(MethodNotAllowed, 405, "UNSUPPORTED", "the operation is unsupported"),
     ErrorCode(EndpointUnknown, 404, "UNSUPPORTED", "no endpoint of the registry has this path"),
+    ErrorCode(SignatureInvalid, 400, "SIGNATURE_INVALID", "invalid image signature"),
+    ErrorCode(SignatureExists, 409, "SIGNATURE_EXISTS", "manifest signature already exists"),
     ErrorCode(ManifestInUse, 409, "UNSUPPORTED", "the manifest was tagged meanwhile"),
     ErrorCode(ProjectGone, 403, "DENIED", "requested access to the resource is denied"),
     ErrorCode(TooManyRequests, 429, "TOOMANYREQUESTS", "too many requests"),

@@ -22,6 +22,7 @@ class Endpoint(Enum):
     REFERRERS = "referrers"
     ADMIN_BLOB = "admin blob"
     METRICS = "metrics"
+    SIGNATURES = "signatures"
     NOWHERE = "nowhere"
 
 
@@ -36,7 +37,10 @@ class Route(NamedTuple):
 ADMIN_BLOBS = "/admin/blobs/"
 """Where OpenShift's pruner asks for the bytes of a blob to be removed."""
 
-METRICS = "/extensions/v2/metrics"
+EXTENSIONS = "/extensions/v2/"
+"""What OpenShift's registry has beside the specification."""
+
+METRICS = f"{EXTENSIONS}metrics"
 """Where OpenShift's registry shows its metrics."""
 
 NOWHERE = Route(Endpoint.NOWHERE)
@@ -56,6 +60,11 @@ def match(path: str) -> Route:
         return Route(Endpoint.CATALOG)
     if path == METRICS:
         return Route(Endpoint.METRICS)
+    if path.startswith(EXTENSIONS):
+        name, _, reference = path[len(EXTENSIONS) :].rpartition("/")
+        name, _, word = name.rpartition("/")
+        found = word == "signatures" and name and reference
+        return _route(Endpoint.SIGNATURES, name, reference) if found else NOWHERE
     if path.startswith(ADMIN_BLOBS):
         return _route(Endpoint.ADMIN_BLOB, "", path[len(ADMIN_BLOBS) :])
     name, _, reference = path[len("/v2/") :].rpartition("/")

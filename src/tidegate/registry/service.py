@@ -19,7 +19,14 @@ from tidegate.observability.timestamp import rfc3339
 from tidegate.oci.digest import Digest
 from tidegate.oci.errors import NameInvalid
 from tidegate.oci.name import Reference, RepositoryName, parse_reference
-from tidegate.registry.access import Access, delete_names, needed_action
+from tidegate.registry.access import (
+    DELETE_IMAGES,
+    READ_METRICS,
+    SIGN,
+    Access,
+    delete_names,
+    needed_action,
+)
 from tidegate.registry.blobs import Blobs
 from tidegate.registry.errors import (
     Denied,
@@ -35,6 +42,7 @@ from tidegate.registry.repositories import Repositories
 from tidegate.registry.request import Receive, Request, Scope, Send
 from tidegate.registry.response import Response, json_response, write
 from tidegate.registry.routes import Endpoint, Route, match
+from tidegate.registry.signatures import Signatures
 from tidegate.registry.tags import Tags
 from tidegate.registry.uploads import Uploads
 from tidegate.storage.blobs import BlobStore
@@ -94,6 +102,7 @@ class Registry:
         self._projects = projects
         self._catalog = Repositories(database)
         self._metrics = Metrics(database)
+        self._signatures = Signatures(database)
         self._manifests = Manifests(database, sparse=sparse)
         self._handlers = self._table(
             Blobs(database, store),
@@ -114,6 +123,10 @@ class Registry:
         return {
             Endpoint.ROOT: _read(_ping),
             Endpoint.CATALOG: _read(self._list),
+            Endpoint.SIGNATURES: {
+                **_read(lambda x: self._signatures.page(x.repository, x.digest)),
+                "PUT": lambda x: self._signatures.add(x.request, x.repository, x.digest),
+            },
             Endpoint.METRICS: _read(lambda _: self._metrics.show()),
             Endpoint.ADMIN_BLOB: {"DELETE": lambda x: blobs.prune(x.digest)},
             Endpoint.BLOB: {
@@ -181,10 +194,10 @@ class Registry:
             await self._access.require_catalog(request, exchange.identity)
         elif route.endpoint is Endpoint.METRICS:
             exchange.action = "metrics"
-            await self._access.require_metrics(request, exchange.identity)
+            await self._access.require_everywhere(request, exchange.identity, READ_METRICS)
         elif route.endpoint is Endpoint.ADMIN_BLOB:
             exchange.action = "prune"
-            await self._access.require_prune(request, exchange.identity)
+            await self._access.require_everywhere(request, exchange.identity, DELETE_IMAGES)
         else:
             exchange.repository = RepositoryName.parse(route.repository)
             exchange.action = needed_action(route.endpoint, request.method)
@@ -198,6 +211,11 @@ class Registry:
     async def _require(self, exchange: Exchange) -> None:
         """The rights of a request on one repository."""
         request, identity, repository = exchange.request, exchange.identity, exchange.repository
+        if exchange.route.endpoint is Endpoint.SIGNATURES:
+            await self._access.require(request, identity, repository, "pull")
+            if exchange.action != "pull":
+                await self._access.require_everywhere(request, identity, SIGN)
+            return
         if exchange.action == "delete":
             if exchange.route.endpoint is not Endpoint.MANIFEST:
                 await self._access.require_delete(

@@ -1,5 +1,6 @@
 """Who may, and what a refusal says (DESIGN: 401, 401 insufficient_scope, 403)."""
 
+import base64
 from pathlib import Path
 from typing import Any
 
@@ -164,6 +165,53 @@ def test_a_manifest_goes_only_with_every_tag_that_names_it(tmp_path: Path) -> No
         assert una.http.delete(f"{path}/{IMAGE.digest}").status_code == 403  # and not 404
 
 
+def test_an_image_is_signed_by_who_may_and_shows_it_to_who_may_pull(tmp_path: Path) -> None:
+    rights = Rights(("una", "get", "shop"), ("sig", "get", "shop"), ("sig", "create", ""))
+    with in_process(tmp_path, rights, more_users=("una", "sig", "eve")) as registry:
+        registry.client().push(REPOSITORY, IMAGE, "1")
+        path = f"/extensions/v2/{REPOSITORY}/signatures/{IMAGE.digest}"
+        una, sig = registry.client("una"), registry.client("sig")
+        signature = {
+            "schemaVersion": 2,
+            "type": "atomic",
+            "name": f"{IMAGE.digest}@first",
+            "content": base64.b64encode(b"signed").decode(),
+        }
+        assert una.http.get(path).json() == {"signatures": []}
+        for refused in (
+            registry.client("eve").http.get(path),
+            registry.client("eve").http.put(path, json=signature),
+            una.http.put(path, json=signature),
+        ):
+            assert (refused.status_code, error_codes(refused)) == (403, ["DENIED"])
+        assert registry.client(None).http.get(path).status_code == 401
+        scoped = registry.token(f"repository:{REPOSITORY}:pull,push", name="sig")
+        assert registry.bearer(scoped).http.put(path, json=signature).status_code == 401
+        assert sig.http.put(path, json=signature).status_code == 201
+        assert una.http.get(path).json() == {"signatures": [signature]}
+        for again in (signature, signature | {"name": f"{IMAGE.digest}@second"}):
+            answer = sig.http.put(path, json=again)
+            assert (answer.status_code, error_codes(answer)) == (409, ["SIGNATURE_EXISTS"])
+        other = small_image("another").digest
+        faulty: tuple[object, ...] = (
+            signature | {"schemaVersion": 1},
+            signature | {"name": f"{other}@x"},
+            signature | {"name": IMAGE.digest},
+            signature | {"name": f"{IMAGE.digest}@a@b"},
+            signature | {"content": "%"},
+            [],
+        )
+        for bad in faulty:
+            answer = sig.http.put(path, json=bad)
+            assert (answer.status_code, error_codes(answer)) == (400, ["SIGNATURE_INVALID"])
+        nowhere = f"/extensions/v2/{REPOSITORY}/signatures/{other}"
+        assert sig.http.get(nowhere).status_code == 404
+        unknown = signature | {"name": f"{other}@x"}
+        assert sig.http.put(nowhere, json=unknown).status_code == 404
+        assert una.http.delete(path).status_code == 403
+        assert sig.http.delete(path).status_code == 405
+
+
 def test_metrics_tell_what_is_stored_to_who_may_read_them(tmp_path: Path) -> None:
     path = "/extensions/v2/metrics"
     with in_process(tmp_path, Rights(("una", "get", "")), more_users=("una", "eve")) as registry:
@@ -179,6 +227,8 @@ def test_metrics_tell_what_is_stored_to_who_may_read_them(tmp_path: Path) -> Non
             "tidegate_manifests 1",
         } <= set(shown.text.splitlines())
         assert registry.client("una").http.post(path).status_code == 405
+        scoped = registry.token(f"repository:{REPOSITORY}:pull")
+        assert registry.bearer(scoped).http.get(path).status_code == 401
 
 
 def test_a_blob_that_somebody_holds_is_not_pruned(registry: InProcess) -> None:

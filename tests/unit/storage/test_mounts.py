@@ -2,6 +2,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.tools import unavailable
 from tidegate.storage import mounts
 from tidegate.storage.errors import NetworkFilesystem
 
@@ -71,7 +72,7 @@ def test_local_and_unknown_file_systems_are_accepted(kind: str) -> None:
 
 def test_a_local_directory_is_accepted_before_it_exists(tmp_path: Path) -> None:
     if mounts.is_network(tmp_path):
-        pytest.skip("the temporary directory is on a network file system")
+        unavailable("the temporary directory is on a network file system")
     assert mounts.filesystem_kind(tmp_path) is not None
     assert not mounts.is_network(tmp_path / "not" / "yet")
     mounts.refuse_network(tmp_path / "not" / "yet")
