@@ -58,6 +58,7 @@ from tidegate.auth.projects.kinds import (
 )
 from tidegate.auth.projects.provision import Provisioned, furnish, provision
 from tidegate.auth.projects.sight import ProjectWatch, Sight
+from tidegate.auth.serviceaccounts.signing_storage import SigningStorage
 from tidegate.auth.serviceaccounts.tokens import ServiceAccountTokens, Signer
 
 _RESERVED = ("openshift", "kubernetes", "kube")
@@ -84,37 +85,15 @@ def requestable(name: str) -> bool:
     return project_name_fault(name) is None and reserved_fault(name) is None
 
 
-class NamespaceStorage(DocumentStorage[Namespace]):
+class NamespaceStorage(SigningStorage[Namespace]):
     """Namespaces as documents, each made with its default bindings and service accounts."""
 
     def __init__(
         self, store: ObjectStore, tokens: ServiceAccountTokens, clock: Callable[[], float]
     ) -> None:
         super().__init__(
-            NAMESPACES,
-            store,
-            companions=self._companions,
-            may_go=may_go,
-            terminating=terminate,
-            clock=clock,
+            NAMESPACES, store, tokens, _furnish, clock, may_go=may_go, terminating=terminate
         )
-        self._tokens = tokens
-        self._time = clock
-        self._signer: Signer | None = None
-
-    async def create(self, call: Call, new: Object) -> bytes:
-        """See `storage.Creater`."""
-        # Whichever create read it last: any that was read just now serves all of them.
-        self._signer = await self._tokens.signer(self._time())
-        return await super().create(call, new)
-
-    async def update(
-        self, call: Call, name: str, change: Change, *, creates: bool = False
-    ) -> Updated:
-        """See `storage.Updater`; what is applied may be new, too."""
-        if creates:
-            self._signer = await self._tokens.signer(self._time())
-        return await super().update(call, name, change, creates=creates)
 
     async def delete(self, call: Call, name: str, options: DeleteOptions) -> Deleted:
         """See `storage.Deleter`; some namespaces are always there."""
@@ -122,9 +101,9 @@ class NamespaceStorage(DocumentStorage[Namespace]):
             raise forbid(NAMESPACES.qualified, name, "this namespace may not be deleted")
         return await super().delete(call, name, options)
 
-    def _companions(self, tx: DocumentTransaction, namespace: Namespace) -> None:
-        if self._signer is not None:
-            furnish(tx, namespace.metadata.name, self._signer)
+
+def _furnish(tx: DocumentTransaction, namespace: Namespace, signer: Signer) -> None:
+    furnish(tx, namespace.metadata.name, signer)
 
 
 def namespace_subresource(

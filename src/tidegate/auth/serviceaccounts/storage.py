@@ -9,7 +9,6 @@ from collections.abc import Callable
 import msgspec
 
 from tidegate.apimachinery.documents.bodies import header
-from tidegate.apimachinery.documents.storage import DocumentStorage
 from tidegate.apimachinery.errors import (
     BadRequest,
     Qualified,
@@ -21,7 +20,7 @@ from tidegate.apimachinery.errors import (
 )
 from tidegate.apimachinery.meta import Object, OwnerReference
 from tidegate.apimachinery.octets import encoded
-from tidegate.apimachinery.storage import Call, Change, Updated
+from tidegate.apimachinery.storage import Call
 from tidegate.apimachinery.store import Document, DocumentTransaction, Key, ObjectStore
 from tidegate.auth.secrets import (
     NAMESPACE_KEY,
@@ -43,6 +42,7 @@ from tidegate.auth.serviceaccounts.kinds import (
     request_faults,
 )
 from tidegate.auth.serviceaccounts.pull_secrets import put_pull_secret
+from tidegate.auth.serviceaccounts.signing_storage import SigningStorage
 from tidegate.auth.serviceaccounts.tokens import Bound, ServiceAccountTokens, Signer
 from tidegate.auth.stored import put
 from tidegate.observability.timestamp import rfc3339_seconds
@@ -50,69 +50,32 @@ from tidegate.observability.timestamp import rfc3339_seconds
 _TOKEN_REQUEST = Qualified("TokenRequest", "authentication.k8s.io")
 
 
-class ServiceAccountStorage(DocumentStorage[ServiceAccount]):
+class ServiceAccountStorage(SigningStorage[ServiceAccount]):
     """Service accounts as documents, each made with its pull secret."""
 
     def __init__(
         self, store: ObjectStore, tokens: ServiceAccountTokens, clock: Callable[[], float]
     ) -> None:
-        super().__init__(SERVICE_ACCOUNTS, store, companions=self._companions, clock=clock)
-        self._tokens = tokens
-        self._time = clock
-        self._signer: Signer | None = None
-
-    async def create(self, call: Call, new: Object) -> bytes:
-        """See `storage.Creater`."""
-        # Whichever create read it last: any that was read just now serves all of them.
-        self._signer = await self._tokens.signer(self._time())
-        return await super().create(call, new)
-
-    async def update(
-        self, call: Call, name: str, change: Change, *, creates: bool = False
-    ) -> Updated:
-        """See `storage.Updater`; what is applied may be new, too."""
-        if creates:
-            self._signer = await self._tokens.signer(self._time())
-        return await super().update(call, name, change, creates=creates)
-
-    def _companions(self, tx: DocumentTransaction, account: ServiceAccount) -> None:
-        if self._signer is not None:
-            put_pull_secret(tx, account, self._signer)
+        super().__init__(SERVICE_ACCOUNTS, store, tokens, _give_pull_secret, clock)
 
 
-class SecretStorage(DocumentStorage[Secret]):
+def _give_pull_secret(tx: DocumentTransaction, account: ServiceAccount, signer: Signer) -> None:
+    put_pull_secret(tx, account, signer)
+
+
+class SecretStorage(SigningStorage[Secret]):
     """Secrets as documents; one of type service-account-token gets the token that it asks for."""
 
     def __init__(
         self, store: ObjectStore, tokens: ServiceAccountTokens, clock: Callable[[], float]
     ) -> None:
-        super().__init__(SECRETS, store, companions=self._companions, clock=clock)
-        self._accounts = store
-        self._tokens = tokens
-        self._time = clock
-        self._signer: Signer | None = None
-
-    async def create(self, call: Call, new: Object) -> bytes:
-        """See `storage.Creater`."""
-        if isinstance(new, Secret) and new.type == SERVICE_ACCOUNT_TOKEN:
-            self._signer = await self._tokens.signer(self._time())
-        return await super().create(call, new)
-
-    async def update(
-        self, call: Call, name: str, change: Change, *, creates: bool = False
-    ) -> Updated:
-        """See `storage.Updater`; what is applied may be new, too."""
-        if creates:
-            self._signer = await self._tokens.signer(self._time())
-        return await super().update(call, name, change, creates=creates)
-
-    def _companions(self, tx: DocumentTransaction, secret: Secret) -> None:
-        if secret.type == SERVICE_ACCOUNT_TOKEN and self._signer is not None:
-            _fill(tx, secret, self._signer)
+        super().__init__(SECRETS, store, tokens, _fill, clock)
 
 
 def _fill(tx: DocumentTransaction, asked: Secret, signer: Signer) -> None:
-    """Put the token into a Secret just made; it goes with its account."""
+    """Put the token into a Secret just made that is for one; it goes with its account."""
+    if asked.type != SERVICE_ACCOUNT_TOKEN:
+        return
     secret = msgspec.json.decode(msgspec.json.encode(asked), type=Secret)
     metadata = secret.metadata
     name = metadata.annotations[SERVICE_ACCOUNT_NAME]
