@@ -45,7 +45,12 @@ class Provisioning:
             return True
         if (attributes.verb, attributes.resource) not in _RIGHTS or not attributes.namespace:
             return False
-        return await self._may_make(user, attributes.namespace)
+        if not await self._may_request(user, attributes.namespace):
+            return False
+        if not await self._exists(attributes.namespace):
+            return True
+        # a push of hers beside this one may have made it since the first answer
+        return await self._authorizer.authorize(user, attributes)
 
     async def judge(self, user: User) -> Callable[[Attributes], bool]:
         """As the authorizer that this one was given: nothing is listed of what could be made."""
@@ -55,15 +60,16 @@ class Provisioning:
         """Make the project if it is missing and `user` may; whether it is there now."""
         if await self._exists(project):
             return True
-        if self._provision is None or not await self._may_make(user, project):
+        if self._provision is None or not await self._may_request(user, project):
             return False
         await self._provision(project, user)
         return True
 
-    async def _may_make(self, user: User, project: str) -> bool:
+    async def _may_request(self, user: User, project: str) -> bool:
+        """Whether she may have the project made, if it is missing."""
         if self._provision is None or user.name == ANONYMOUS.name:
             return False
-        if not self._requestable(project) or await self._exists(project):
+        if not self._requestable(project):
             return False
         return await self._authorizer.authorize(user, _REQUEST)
 
