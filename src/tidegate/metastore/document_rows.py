@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from tidegate.apimachinery.store import Document, Key, Listing
+from tidegate.metastore import deleted
 from tidegate.metastore.database import Database, Transaction, Value
 
 IN_LOOP = 50
@@ -129,6 +130,7 @@ def delete(tx: Transaction, key: Key) -> Document | None:
     tx.execute("DELETE FROM documents WHERE resource = ? AND namespace = ? AND name = ?", key)
     _own(tx, key, _owners(before), frozenset())
     _remember(tx, revision, key, before, None)
+    deleted.keep(tx, before)
     return before._replace(revision=revision)
 
 

@@ -33,7 +33,8 @@ async def holders(db: Database, digest: Digest, limit: int) -> list[RepositoryNa
         "SELECT r.name FROM blobs b"
         " JOIN links l ON l.blob_id = b.id AND l.deleted_at IS NULL"
         " JOIN repositories r ON r.id = l.repository_id"
-        " WHERE b.digest = ? AND b.size IS NOT NULL ORDER BY l.repository_id LIMIT ?",
+        " WHERE b.digest = ? AND b.size IS NOT NULL AND r.name NOT LIKE '%~%'"
+        " ORDER BY l.repository_id LIMIT ?",
         (digest, limit),
     )
     return [RepositoryName(name) for (name,) in rows]

@@ -7,6 +7,7 @@ Bytes are left to garbage collection, which finds that no row names them.
 
 import msgspec
 
+from tidegate.metastore import deleted
 from tidegate.metastore.database import Database, Transaction
 
 
@@ -28,6 +29,15 @@ _LIVE = """(
   EXISTS (SELECT 1 FROM manifests m WHERE m.repository_id = r.id AND m.deleted_at IS NULL)
   OR EXISTS (SELECT 1 FROM links l WHERE l.repository_id = r.id AND l.deleted_at IS NULL)
 )"""
+
+_TABLES = (
+    ("tags", "name"),
+    ("tag_events", "tag, number"),
+    ("stream_tags", "name"),
+    ("manifests", "id"),
+    ("links", "blob_id"),
+)
+"""Tables with the rows of a repository, and by what a part of them is picked."""
 
 PURGED_AT_ONCE = 100
 """Rows of one table in one transaction."""
@@ -84,11 +94,12 @@ def purge(tx: Transaction, project: str, limit: int) -> bool:
     )
     if not rows:
         _purge_uploads(tx, project)
+        deleted.forget_project(tx, project)
         return False
     ((repository_id, name),) = rows
-    for table, key in (("tags", "name"), ("manifests", "id"), ("links", "blob_id")):
+    for table, key in _TABLES:
         gone = tx.execute(
-            f"DELETE FROM {table} WHERE repository_id = ? AND {key} IN"  # noqa: S608  our own names
+            f"DELETE FROM {table} WHERE repository_id = ? AND ({key}) IN"  # noqa: S608  our own names
             f" (SELECT {key} FROM {table} WHERE repository_id = ? LIMIT ?)",
             (repository_id, repository_id, limit),
         )

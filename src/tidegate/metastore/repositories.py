@@ -38,7 +38,8 @@ async def exists(db: Database, name: RepositoryName) -> bool:
 async def page(db: Database, after: str, limit: int) -> list[RepositoryName]:
     """Names of existing repositories after `after`, in ASCII order."""
     sql = (
-        f"SELECT r.name FROM repositories r WHERE r.name > ? AND {_HOLDS_SOMETHING} "  # noqa: S608
+        "SELECT r.name FROM repositories r"  # noqa: S608
+        f" WHERE r.name > ? AND r.name NOT LIKE '%~%' AND {_HOLDS_SOMETHING} "
         "ORDER BY r.name LIMIT ?"
     )
     return [RepositoryName(name) for (name,) in await db.scan(sql, (after, limit))]

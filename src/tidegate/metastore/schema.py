@@ -18,6 +18,18 @@ garbage collection removes it after the quarantine period.
       |
     blobs          id, digest*, size                bytes, whoever reads them; no size: never seen
     contents       id, digest*, content             manifest bytes, once per digest
+    stream_tags    repository_id, name*             a tag of an image stream, live or deleted
+      |            spec, conditions                 TagReference and TagEventConditions, as JSON
+      |            tracks                           the tag of the same stream that it follows
+      |            hidden, newest, current          numbers of events: those up to `hidden` are
+      |            changed                          of a deleted past, `current` is what is pulled
+      +- tag_events  repository_id, tag, number*    every image that the tag named, and its ends
+                   created_at, recorded_at          as shown; when it came about
+                   reference, image, generation     a reference "/..." is in this registry
+                   how, who, detail                 push, tag, import, rollback, delete, undelete
+                   removed_at                       pruned from what is shown
+    deleted_documents resource, namespace, name, uid*    streams and images that may come back
+
     uploads        id*, repository, algorithm, received, digest, created_at, updated_at
 
     users          name*, password_hash, admin, disabled, changed_at
@@ -37,6 +49,8 @@ garbage collection removes it after the quarantine period.
 A tag always leads to a live manifest. `blob_uses` may name blobs without a link, where images are
 accepted before their blobs. Both kinds of use are kept for tombstones too, and
 carry the repository, so that "who in this repository uses that" is one range of an index.
+A deleted stream keeps its rows under the repository name `<project>/<stream>~<uid>`, which nobody
+can ask for, so that deleting it and bringing it back cost the same whatever it holds.
 A row of `history` has the revision of its row in `changes`, and goes when that is compacted.
 """
 
@@ -62,7 +76,7 @@ class History:
 
 
 HISTORY = History(
-    versions=("0001", "0002"),
+    versions=("0001", "0002", "0003"),
     floor="0001",
     directory=os.path.join(os.path.dirname(__file__), "migrations"),
 )

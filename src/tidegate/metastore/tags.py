@@ -59,6 +59,24 @@ def point(
         tx.record("tags", f"{repository}:{tag}", "put")
 
 
+def lead(tx: Transaction, repository_id: int, tag: str, digest: str, now: float) -> bool:
+    """Let the tag name a live manifest of the repository; without one there is no such tag.
+
+    Whether there is. This is how the events of a stream's tag show in the registry.
+    """
+    led = tx.execute(
+        "INSERT INTO tags (repository_id, name, manifest_id, updated_at)"
+        " SELECT repository_id, ?, id, ? FROM manifests"
+        " WHERE repository_id = ? AND digest = ? AND deleted_at IS NULL"
+        " ON CONFLICT (repository_id, name)"
+        " DO UPDATE SET manifest_id = excluded.manifest_id, updated_at = excluded.updated_at",
+        (tag, now, repository_id, digest),
+    )
+    if not led:
+        tx.execute("DELETE FROM tags WHERE repository_id = ? AND name = ?", (repository_id, tag))
+    return led > 0
+
+
 def delete(tx: Transaction, repository: RepositoryName, tag: Tag, now: float) -> bool:  # noqa: ARG001
     """Remove the tag alone; False when there was none. The history of tags will want `now`."""
     gone = tx.execute(

@@ -27,7 +27,14 @@ def registry(file: Path, url: str) -> str:
     pushed = open_and_push(url, "one", "old")
     asyncio.run(pushed)
     with closing(sqlite3.connect(file)) as connection, connection:
-        for table in ("documents", "document_owners", "history"):
+        for table in (
+            "documents",
+            "document_owners",
+            "history",
+            "stream_tags",
+            "tag_events",
+            "deleted_documents",
+        ):
             connection.execute(DOWN.format(table))
         connection.execute("UPDATE alembic_version SET version_num = '0001'")
     assert check(url, FIRST) is SchemaState.CURRENT
