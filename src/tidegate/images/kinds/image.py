@@ -1,0 +1,154 @@
+"""Image: what the API says of one manifest. Its name is the manifest's digest.
+
+What was derived from the manifest is never changed by an update: a client that sends something else
+gets the old values back, silently, as clients of OpenShift expect.
+"""
+
+from collections.abc import Sequence
+from typing import Annotated, Any
+
+from msgspec import field
+
+from tidegate.apimachinery.errors import FieldError, invalid, required
+from tidegate.apimachinery.meta import Object, Wire, doc
+from tidegate.apimachinery.names import path_segment_faults
+from tidegate.apimachinery.resource import Column, Resource, Strategy
+from tidegate.images.kinds.group import GROUP, MANIFEST_BLOB_STORED, VERSION
+from tidegate.images.kinds.image_signature import ImageSignature, signature_faults
+from tidegate.oci.pull_spec import PullSpec, PullSpecInvalid, is_digest
+
+METADATA_VERSION = "1.0"
+"""Of dockerImageMetadata, the only one there is."""
+
+
+class ImageLayer(Wire):
+    """A layer of an image."""
+
+    name: Annotated[str, doc("Digest of the layer.")]
+    size: Annotated[int, doc("Bytes of the layer as it is stored.")]
+    media_type: Annotated[str, doc("Media type of the layer.")]
+
+
+class ImageManifest(Wire):
+    """One of the manifests that an index refers to."""
+
+    digest: Annotated[str, doc("Digest of the manifest; an Image has it as its name.")]
+    media_type: Annotated[str, doc("Media type of the manifest.")]
+    manifest_size: Annotated[int, doc("Bytes of the manifest.")]
+    architecture: Annotated[str, doc("Processor that the image is for, such as amd64.")]
+    os: Annotated[str, doc("Operating system that the image is for, such as linux.")]
+    variant: Annotated[str, doc("Variant of the processor, such as v7 of arm.")] = ""
+
+
+class Image(Object):
+    """Image describes a container image by the content that a registry holds of it.
+
+    Its name is the digest of its manifest. Images are made by pushes and imports and never change
+    in what they say of the content; image streams refer to them.
+    """
+
+    docker_image_reference: Annotated[str, doc("The pull spec under which it was found.")] = ""
+    docker_image_metadata: Annotated[
+        dict[str, Any],
+        doc("What the image's configuration says, as a DockerImage object.", replace=True),
+    ] = field(default_factory=dict)
+    docker_image_metadata_version: Annotated[
+        str, doc("Version of dockerImageMetadata, 1.0 unless something else is said.")
+    ] = ""
+    docker_image_manifest: Annotated[
+        str, doc("The manifest as JSON, where it is not kept as content.")
+    ] = ""
+    docker_image_layers: Annotated[
+        list[ImageLayer], doc("Its layers, the base first; none for an index.")
+    ] = field(default_factory=list)
+    signatures: Annotated[
+        list[ImageSignature], doc("All signatures of the image.", merge_key="name")
+    ] = field(default_factory=list)
+    docker_image_signatures: Annotated[
+        list[str],
+        doc("Signatures inside a manifest of schema 1, deprecated.", format="byte"),
+    ] = field(default_factory=list)
+    docker_image_manifest_media_type: Annotated[str, doc("Media type of the manifest.")] = ""
+    docker_image_config: Annotated[
+        str, doc("The configuration as JSON, where it is not kept as content.")
+    ] = ""
+    docker_image_manifests: Annotated[
+        list[ImageManifest], doc("The manifests of an index; then there are no layers.")
+    ] = field(default_factory=list)
+
+
+def image_faults(image: Image, path: str = "") -> list[FieldError]:
+    """What is wrong with an image, which is at `path` (`image.`) of what is written."""
+    faults = []
+    reference = image.docker_image_reference
+    if not reference:
+        faults.append(required(f"{path}dockerImageReference"))
+    else:
+        try:
+            PullSpec.parse(reference)
+        except PullSpecInvalid as error:
+            faults.append(invalid(f"{path}dockerImageReference", reference, str(error)))
+    for number, each in enumerate(image.signatures):
+        faults += signature_faults(each, f"{path}signatures[{number}].")
+    if image.docker_image_manifests and image.docker_image_layers:
+        why = "dockerImageLayers should not be set when dockerImageManifests is set"
+        faults.append(invalid(f"{path}dockerImageLayers", "<layers>", why))
+    for number, manifest in enumerate(image.docker_image_manifests):
+        faults += _manifest_faults(manifest, f"{path}dockerImageManifests[{number}]")
+    return faults
+
+
+def _manifest_faults(manifest: ImageManifest, path: str) -> list[FieldError]:
+    faults = []
+    if not is_digest(manifest.digest):
+        why = "digest does not conform with OCI image specification"
+        faults.append(invalid(f"{path}.digest", manifest.digest, why))
+    if not manifest.architecture:
+        faults.append(required(f"{path}.architecture"))
+    if not manifest.os:
+        faults.append(required(f"{path}.os"))
+    if manifest.manifest_size < 0:
+        why = "manifest size cannot be negative"
+        faults.append(invalid(f"{path}.size", manifest.manifest_size, why))
+    return faults
+
+
+def image_name_fault(name: str) -> str | None:
+    return next(iter(path_segment_faults(name)), None)
+
+
+def prepare_image(new: Image, old: Image | None) -> None:
+    """Defaults, and on update what was derived from the manifest stays as it was."""
+    if old is None:
+        new.docker_image_metadata_version = new.docker_image_metadata_version or METADATA_VERSION
+    else:
+        new.docker_image_metadata = old.docker_image_metadata
+        new.docker_image_metadata_version = old.docker_image_metadata_version
+        new.docker_image_layers = old.docker_image_layers
+        new.docker_image_manifests = old.docker_image_manifests
+        new.docker_image_signatures = old.docker_image_signatures
+    if new.metadata.annotations.get(MANIFEST_BLOB_STORED) == "true":
+        new.docker_image_manifest = new.docker_image_config = ""
+
+
+def _validate(new: Image, _old: Image | None) -> Sequence[FieldError]:
+    return image_faults(new)
+
+
+IMAGES = Resource(
+    group=GROUP,
+    version=VERSION,
+    kind="Image",
+    plural="images",
+    type=Image,
+    namespaced=False,
+    age=False,
+    columns=(
+        Column(
+            "Image Reference",
+            lambda each, _now: each.docker_image_reference,
+            "The pull spec under which it was found.",
+        ),
+    ),
+    strategy=Strategy(name_fault=image_name_fault, prepare=prepare_image, validate=_validate),
+)
