@@ -7,8 +7,9 @@ from tidegate.kinds.config_map import CONFIG_MAPS
 from tidegate.kinds.event import EVENTS
 from tidegate.kinds.limit_range import LIMIT_RANGES
 from tidegate.kinds.resource_quota import RESOURCE_QUOTA_STATUS, RESOURCE_QUOTAS
+from tidegate.kinds.tag_policy import TAG_POLICIES
 
-RESOURCES = (CONFIG_MAPS, EVENTS, LIMIT_RANGES, RESOURCE_QUOTAS)
+RESOURCES = (CONFIG_MAPS, EVENTS, LIMIT_RANGES, RESOURCE_QUOTAS, TAG_POLICIES)
 """All resources of this room."""
 
 
@@ -23,4 +24,5 @@ def serve(store: ObjectStore) -> list[Served]:
             DocumentStorage(RESOURCE_QUOTAS, store),
             {"status": DocumentStorage(RESOURCE_QUOTA_STATUS, store)},
         ),
+        Served(TAG_POLICIES, DocumentStorage(TAG_POLICIES, store)),
     ]
