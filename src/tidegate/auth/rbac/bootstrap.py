@@ -87,6 +87,8 @@ def roles() -> list[Role]:
     lines = (
         "READ | TEMPLATE | templates",
         "READ | IMAGE | imagestreamimages imagestreams imagestreamtags imagetags",
+        # Here: OpenShift has no such subresource.
+        "get | image.openshift.io | imagestreamtags/history",
         "get | IMAGE | imagestreams/layers",
         "get | core | configmaps",  # the message of the day
     )

@@ -10,11 +10,24 @@ from tidegate.auth.rbac.shorthand import TO, cluster_role, gathering_role
 
 _TO_BASIC_USER = "authorization.openshift.io/aggregate-to-basic-user"
 
+# Here: what OpenShift has not. Tags with all of their history, deleted ones that come back, and
+# rules on names, which whoever administers a project makes and the others read.
+_HISTORY = "get | image.openshift.io | imagestreamtags/history"
+_RESTORE = (
+    "create | image.openshift.io | imagestreams/undelete imagestreamtags/rollback"
+    " imagestreamtags/undelete"
+)
+_READ_POLICIES = "READ | tidegate.io | tagpolicies"
+_WRITE_POLICIES = "WRITE | tidegate.io | tagpolicies"
+
 _ADMIN_IMAGES = (
     "READ WRITE | IMAGE | STREAMS imagestreams/secrets",
     "READ | IMAGE | imagestreams/status",
     "get update | IMAGE | imagestreams/layers",
     "create | IMAGE | imagestreamimports",
+    _HISTORY,
+    _RESTORE,
+    _READ_POLICIES,
 )
 _REGISTRY = (
     "READ WRITE | core | secrets serviceaccounts",
@@ -22,6 +35,9 @@ _REGISTRY = (
     "create | IMAGE | imagestreamimports",
     "get update | IMAGE | imagestreams/layers",
     "get | core | namespaces",
+    _HISTORY,
+    _RESTORE,
+    _READ_POLICIES,
 )
 _ADMIN_REVIEWS = (
     "READ WRITE | AUTHZ | rolebindings roles",
@@ -193,6 +209,7 @@ def _projects() -> list[ClusterRole]:
             "system:openshift:aggregate-to-admin",
             *_ADMIN_REVIEWS,
             *_ADMIN_IMAGES,
+            _WRITE_POLICIES,
             "delete get patch update | PROJECT | projects",
             *_OPENSHIFT_EDIT,
             "update | ROUTE | routes/status",
@@ -209,6 +226,8 @@ def _projects() -> list[ClusterRole]:
             "system:openshift:aggregate-to-view",
             "READ | IMAGE | STREAMS",
             "READ | IMAGE | imagestreams/status",
+            _HISTORY,
+            _READ_POLICIES,
             "get | PROJECT | projects",
             *(f"READ | {each}" for each in _OPENSHIFT_WORKLOADS),
             "READ | BUILD | builds/log",
@@ -268,6 +287,8 @@ def _images() -> list[ClusterRole]:
             "get | IMAGE | imagestreams/layers",
             "get | core | namespaces",
             "get | PROJECT | projects",
+            _HISTORY,
+            _READ_POLICIES,
             into="view",
         ),
         cluster_role("registry-editor", *_REGISTRY, "get | PROJECT | projects", into="edit"),
@@ -275,6 +296,7 @@ def _images() -> list[ClusterRole]:
             "registry-admin",
             *_REGISTRY,
             *_ADMIN_REVIEWS,
+            _WRITE_POLICIES,
             "READ WRITE | RBAC | rolebindings roles",
             "create | authorization.k8s.io | localsubjectaccessreviews",
             "delete get | PROJECT | projects",

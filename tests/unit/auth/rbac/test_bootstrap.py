@@ -106,6 +106,52 @@ REQUEST = of("project.openshift.io", "create", "projectrequests")
         (local("registry-editor"), ROLEBINDINGS, False),
         (local("registry-admin"), ROLEBINDINGS, True),
         (local("registry-admin"), core("get", "configmaps"), False),
+        # ours: history, what comes back, rules on names
+        *(
+            (local(role), of("image.openshift.io", "get", "imagestreamtags/history", SHOP), True)
+            for role in (
+                "admin",
+                "edit",
+                "view",
+                "registry-admin",
+                "registry-editor",
+                "registry-viewer",
+            )
+        ),
+        *(
+            (local(role), of("image.openshift.io", "create", resource, SHOP), may)
+            for role, may in (
+                ("admin", True),
+                ("edit", True),
+                ("view", False),
+                ("registry-admin", True),
+                ("registry-editor", True),
+                ("registry-viewer", False),
+                ("system:image-pusher", False),
+            )
+            for resource in (
+                "imagestreams/undelete",
+                "imagestreamtags/rollback",
+                "imagestreamtags/undelete",
+            )
+        ),
+        *(
+            (local(role), of("tidegate.io", verb, "tagpolicies", SHOP), may)
+            for role, writes in (
+                ("admin", True),
+                ("edit", False),
+                ("view", False),
+                ("registry-admin", True),
+                ("registry-editor", False),
+                ("registry-viewer", False),
+            )
+            for verb, may in (("list", True), ("update", writes), ("delete", writes))
+        ),
+        (
+            local("nobody"),
+            of("image.openshift.io", "get", "imagestreamtags/history", "openshift"),
+            True,
+        ),
         # service accounts
         (account("default"), PULL, True),
         (account("default"), PUSH, False),
