@@ -63,18 +63,18 @@ class Request:
         values = self.parameters(name)
         return values[0] if values else ""
 
-    async def body(self) -> bytes:
+    async def body(self, limit: int = BODY_LIMIT) -> bytes:
         """The whole body; `RequestTooLarge` beyond the limit, `ClientGone` when it breaks off."""
         announced = self.header(b"content-length")
-        if announced.isascii() and announced.isdecimal() and int(announced[:20]) > BODY_LIMIT:
-            raise _too_large()
+        if announced.isascii() and announced.isdecimal() and int(announced[:20]) > limit:
+            raise _too_large(limit)
         try:
             async with asyncio.timeout(BODY_PATIENCE):
-                return await self._received()
+                return await self._received(limit)
         except TimeoutError as error:
             raise BodyStalled from error
 
-    async def _received(self) -> bytes:
+    async def _received(self, limit: int) -> bytes:
         parts: list[bytes] = []
         size = 0
         while True:
@@ -84,15 +84,15 @@ class Request:
             part = message.get("body", b"")
             size += len(part)
             self.size = size
-            if size > BODY_LIMIT:
-                raise _too_large()
+            if size > limit:
+                raise _too_large(limit)
             parts.append(part)
             if not message.get("more_body", False):
                 return parts[0] if len(parts) == 1 else b"".join(parts)
 
 
-def _too_large() -> RequestTooLarge:
-    return RequestTooLarge(f"Request entity too large: limit is {BODY_LIMIT}")
+def _too_large(limit: int) -> RequestTooLarge:
+    return RequestTooLarge(f"Request entity too large: limit is {limit}")
 
 
 def _parsed(text: str) -> dict[str, list[str]]:
