@@ -15,7 +15,7 @@ import msgspec
 
 from tidegate.kinds.automaton import Pattern, PatternInvalid
 from tidegate.kinds.pattern import glob_of, pattern_of
-from tidegate.kinds.tag_policy import ENFORCE, TagNaming, TagPolicy
+from tidegate.kinds.tag_policy import ENFORCE, TagPolicy
 
 IMMUTABLE_TAGS = "tidegate.io/immutable-tags"
 """Annotation of a stream: "true" for all of its tags, or globs of tags separated by commas."""
@@ -133,24 +133,21 @@ def policy_of(body: bytes) -> Policy:
     """
     policy = msgspec.json.decode(body, type=TagPolicy)
     spec = policy.spec
+    streams, tags, required = spec.rules()
     return Policy(
         name=policy.metadata.name,
         enforced=spec.mode in ("", ENFORCE),
         streams=tuple(map(glob_of, spec.streams)),
         immutable=tuple(map(glob_of, spec.immutable)),
-        stream_pattern=_pattern(spec.naming.streams.pattern),
-        tags=_tag_rules(spec.naming.tags),
-        labels=tuple(map(_requirement, spec.required.labels)),
-        annotations=tuple(map(_requirement, spec.required.annotations)),
+        stream_pattern=_pattern(streams.pattern),
+        tags=TagRules(_pattern(tags.pattern), tags.semver, frozenset(tags.channels)),
+        labels=tuple(map(_requirement, required.labels)),
+        annotations=tuple(map(_requirement, required.annotations)),
     )
 
 
 def _pattern(text: str) -> Pattern | None:
     return pattern_of(text) if text else None
-
-
-def _tag_rules(naming: TagNaming) -> TagRules:
-    return TagRules(_pattern(naming.pattern), naming.semver, frozenset(naming.channels))
 
 
 def _requirement(text: str) -> Requirement:

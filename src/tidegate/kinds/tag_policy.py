@@ -46,10 +46,8 @@ class TagNaming(Wire):
 class Naming(Wire):
     """How streams and tags are named."""
 
-    streams: Annotated[StreamNaming, doc("Rule for names of streams.")] = field(
-        default_factory=StreamNaming
-    )
-    tags: Annotated[TagNaming, doc("Rule for tags.")] = field(default_factory=TagNaming)
+    streams: Annotated[StreamNaming | None, doc("Rule for names of streams.")] = None
+    tags: Annotated[TagNaming | None, doc("Rule for tags.")] = None
 
 
 class RequiredKeys(Wire):
@@ -89,12 +87,17 @@ class TagPolicySpec(Wire):
             list_type="set",
         ),
     ] = field(default_factory=list)
-    naming: Annotated[Naming, doc("How streams and tags are named.")] = field(
-        default_factory=Naming
-    )
-    required: Annotated[RequiredKeys, doc("What an image has to carry to be tagged.")] = field(
-        default_factory=RequiredKeys
-    )
+    naming: Annotated[Naming | None, doc("How streams and tags are named.")] = None
+    required: Annotated[RequiredKeys | None, doc("What an image has to carry to be tagged.")] = None
+
+    def rules(self) -> tuple[StreamNaming, TagNaming, RequiredKeys]:
+        """The rules on streams, on tags and on images; one that is not given asks for nothing."""
+        naming = self.naming or Naming()
+        return (
+            naming.streams or StreamNaming(),
+            naming.tags or TagNaming(),
+            self.required or RequiredKeys(),
+        )
 
 
 class TagPolicy(Object):
@@ -108,7 +111,8 @@ def _prepare(new: TagPolicy, _old: TagPolicy | None) -> None:
 
 
 def _validate(new: TagPolicy, _old: TagPolicy | None) -> Sequence[FieldError]:
-    spec, tags = new.spec, new.spec.naming.tags
+    spec = new.spec
+    streams, tags, keys = spec.rules()
     faults = []
     if spec.mode not in (ENFORCE, WARN):
         faults.append(not_supported("spec.mode", spec.mode, (ENFORCE, WARN)))
@@ -116,12 +120,12 @@ def _validate(new: TagPolicy, _old: TagPolicy | None) -> Sequence[FieldError]:
         ("spec.streams", spec.streams, glob_of),
         ("spec.immutable", spec.immutable, glob_of),
         ("spec.naming.tags.channels", tags.channels, Tag.parse),
-        ("spec.required.labels", spec.required.labels, _read_requirement),
-        ("spec.required.annotations", spec.required.annotations, _read_requirement),
+        ("spec.required.labels", keys.labels, _read_requirement),
+        ("spec.required.annotations", keys.annotations, _read_requirement),
     ):
         faults += _list_faults(path, entries, read)
     for path, pattern in (
-        ("spec.naming.streams.pattern", spec.naming.streams.pattern),
+        ("spec.naming.streams.pattern", streams.pattern),
         ("spec.naming.tags.pattern", tags.pattern),
     ):
         faults += _faults(path, pattern, pattern_of)
