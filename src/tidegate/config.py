@@ -7,6 +7,7 @@ declarations below with the values in force.
 
 import ipaddress
 import os
+import re
 import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import MISSING, Field, dataclass, field, fields
@@ -19,6 +20,9 @@ from tidegate.auth.oidc.configuration import ci_issuers, oidc_issuers
 from tidegate.auth.oidc.logins import OidcIssuer
 
 ENVIRONMENT_PREFIX = "TIDEGATE_"
+
+_PATH_SECRET = re.compile(r"[A-Za-z0-9_-]{32,128}", re.ASCII)
+"""A secret that stands in a path as it is, and is too long to be guessed."""
 
 
 class SettingInvalid(ValueError):
@@ -66,6 +70,9 @@ class Settings:
     )
     ci: tuple[CiIssuer, ...] = _setting(
         (), "CI systems whose jobs get tokens in exchange; [[ci]] tables of the settings file"
+    )
+    admission_secret: str = _setting(
+        "", "what the admission webhook's path contains; empty for no webhook", secret=True
     )
     token_lifetime: int = _setting(300, "seconds that a registry token is good for")
     key_lifetime: float = _setting(
@@ -263,6 +270,8 @@ def _validate(settings: Settings) -> None:
         raise SettingInvalid("database: write postgresql://… or sqlite:///…")
     if settings.log_format not in ("plain", "json"):
         raise SettingInvalid("log_format: plain or json")
+    if settings.admission_secret and not _PATH_SECRET.fullmatch(settings.admission_secret):
+        raise SettingInvalid("admission_secret: 32 to 128 letters, digits, '-' or '_'")
     _validate_numbers(settings)
 
 

@@ -63,6 +63,8 @@ def test_a_list_is_written_with_commas_or_blanks_in_the_environment() -> None:
         ("TLS_CERT", "/cert.pem", "come together"),
         ("TOKEN_LIFETIME", "0", "token_lifetime"),
         ("LOG_FORMAT", "xml", "log_format"),
+        ("ADMISSION_SECRET", "short", "admission_secret"),
+        ("ADMISSION_SECRET", "a/b" * 20, "admission_secret"),
     ],
 )
 def test_a_setting_that_cannot_be_used_is_named(variable: str, value: str, hint: str) -> None:
