@@ -52,6 +52,11 @@ NAMESPACED: dict[str, dict[str, Any]] = {
         "kind": "LimitRange",
         "spec": {"limits": [{"type": "openshift.io/Image", "max": {"storage": "1Gi"}}]},
     },
+    "tagpolicies.tidegate.io": {
+        "apiVersion": "tidegate.io/v1",
+        "kind": "TagPolicy",
+        "spec": {"immutable": ["v*"], "naming": {"tags": {"semver": True}}},
+    },
     f"roles.{RBAC}": {"apiVersion": f"{RBAC}/v1", "kind": "Role", "rules": RULES},
     f"rolebindings.{RBAC}": {
         "apiVersion": f"{RBAC}/v1",
