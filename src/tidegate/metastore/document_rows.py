@@ -105,6 +105,22 @@ def part(tx: Transaction, within: Range, limit: int) -> list[Document]:
     return [_document(within.resource, row) for row in rows]
 
 
+def of_namespace(
+    tx: Transaction, namespace: str, resources: Sequence[str]
+) -> dict[str, list[bytes]]:
+    """Bodies of the few documents of these resources in a namespace, by resource."""
+    marks = ", ".join("?" * len(resources))
+    rows = tx.fetch(
+        f"SELECT resource, body FROM documents WHERE resource IN ({marks}) AND namespace = ?"  # noqa: S608
+        " ORDER BY resource, name",
+        (*resources, namespace),
+    )
+    found: dict[str, list[bytes]] = {}
+    for resource, body in rows:
+        found.setdefault(resource, []).append(bytes(body))
+    return found
+
+
 def put(tx: Transaction, key: Key, uid: str, encode: Callable[[int], bytes]) -> Document:
     """Create or replace; `encode` turns the new revision into the body."""
     before = get(tx, key)

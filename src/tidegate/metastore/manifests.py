@@ -88,6 +88,22 @@ async def by_digest(
     return StoredManifest(digest, *rows[0]) if rows else None
 
 
+def beginning(tx: Transaction, repository_id: int, start: str, limit: int) -> list[str]:
+    """Live manifests of a repository whose digest begins with `start`, in order."""
+    rows = tx.fetch(
+        "SELECT digest FROM manifests WHERE repository_id = ? AND digest >= ? AND digest < ?"
+        " AND deleted_at IS NULL ORDER BY digest LIMIT ?",
+        (repository_id, start, start + "\x7f", limit),
+    )
+    return [digest for (digest,) in rows]
+
+
+def content(tx: Transaction, digest: str) -> bytes | None:
+    """The bytes of a manifest, whichever repository has it."""
+    rows = tx.fetch("SELECT content FROM contents WHERE digest = ?", (digest,))
+    return bytes(rows[0][0]) if rows else None
+
+
 def put(
     tx: Transaction,
     repository: RepositoryName,

@@ -29,6 +29,7 @@ garbage collection removes it after the quarantine period.
                    how, who, detail                 push, tag, import, rollback, delete, undelete
                    removed_at                       pruned from what is shown
     deleted_documents resource, namespace, name, uid*    streams and images that may come back
+                   deleted_at, body                 as they were
 
     uploads        id*, repository, algorithm, received, digest, created_at, updated_at
 
