@@ -40,6 +40,7 @@ serviceaccounts   AEV  AEV   AEV    AE.     AE.     AE.    AE.     AE.
 events            AEV  AEV   AEV    AE.     AE.     AE.    AE.     AE.
 resourcequotas    AEV  AEV   AEV    ...     ...     ...    ...     ...
 limitranges       AEV  AEV   AEV    ...     ...     ...    ...     ...
+tagpolicies       AEV  AEV   AEV    A..     A..     A..    A..     A..
 roles             A..  A..   A..    A..     A..     A..    A..     A..
 rolebindings      A..  A..   A..    A..     A..     A..    A..     A..
 """
@@ -50,6 +51,7 @@ ELSEWHERE = """
 configmaps        ...  ...   ...    ...     ...     ...    ...     ...
 secrets           ...  ...   ...    ...     ...     ...    ...     ...
 serviceaccounts   ...  ...   ...    ...     ...     ...    ...     ...
+tagpolicies       ...  ...   ...    ...     ...     ...    ...     ...
 roles             ...  ...   ...    ...     ...     ...    ...     ...
 rolebindings      ...  ...   ...    ...     ...     ...    ...     ...
 """
@@ -82,6 +84,7 @@ GROUPS = {
     "groups": USERS,
     "identities": USERS,
     "oauthaccesstokens": "/apis/oauth.openshift.io/v1",
+    "tagpolicies": "/apis/tidegate.io/v1",
 }
 
 
@@ -133,6 +136,11 @@ BODIES: dict[str, dict[str, Any]] = {
         "apiVersion": "v1",
         "kind": "LimitRange",
         "spec": {"limits": [{"type": "openshift.io/Image", "max": {"storage": "1Gi"}}]},
+    },
+    "tagpolicies": {
+        "apiVersion": "tidegate.io/v1",
+        "kind": "TagPolicy",
+        "spec": {"immutable": ["v*"]},
     },
     "roles": {
         "apiVersion": "rbac.authorization.k8s.io/v1",
