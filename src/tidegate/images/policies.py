@@ -15,7 +15,7 @@ import msgspec
 
 from tidegate.kinds.automaton import Pattern, PatternInvalid
 from tidegate.kinds.pattern import glob_of, pattern_of
-from tidegate.kinds.tag_policy import ENFORCE, TagPolicy
+from tidegate.kinds.tag_policy import ENFORCE, ENTRIES, TagPolicy
 
 IMMUTABLE_TAGS = "tidegate.io/immutable-tags"
 """Annotation of a stream: "true" for all of its tags, or globs of tags separated by commas."""
@@ -289,4 +289,7 @@ def _globs(text: str) -> tuple[Pattern, ...]:
         return ()
     if text == "true":
         return (glob_of("*"),)
-    return tuple(glob_of(each.strip()) for each in text.split(",") if each.strip())
+    globs = [each.strip() for each in text.split(",") if each.strip()]
+    if len(globs) > ENTRIES:
+        raise PatternInvalid(f"may not have more than {ENTRIES} entries")
+    return tuple(map(glob_of, globs))

@@ -173,6 +173,9 @@ def test_what_an_annotation_says_can_be_checked_before() -> None:
     assert annotation_fault("v*,[") == (
         'must be "true", or globs of tags separated by commas: ends too early'
     )
+    assert annotation_fault(",".join(["v*"] * 33)) == (
+        'must be "true", or globs of tags separated by commas: may not have more than 32 entries'
+    )
 
 
 @pytest.mark.parametrize("tag", [SIGNATURE, SIGNATURE.removesuffix(".sig")])
