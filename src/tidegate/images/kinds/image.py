@@ -7,37 +7,51 @@ gets the old values back, silently, as clients of OpenShift expect.
 from collections.abc import Sequence
 from typing import Annotated, Any
 
-from msgspec import field
+from msgspec import Meta, field
+from msgspec.structs import replace
 
 from tidegate.apimachinery.errors import FieldError, invalid, required
-from tidegate.apimachinery.meta import Object, Wire, doc
+from tidegate.apimachinery.meta import Object, doc
 from tidegate.apimachinery.names import path_segment_faults
 from tidegate.apimachinery.resource import Column, Resource, Strategy
-from tidegate.images.kinds.group import GROUP, MANIFEST_BLOB_STORED, VERSION
+from tidegate.images.kinds.content import ImageLayer, ImageManifest, described
+from tidegate.images.kinds.group import (
+    ASCENDING,
+    DESCENDING,
+    GROUP,
+    LAYERS_ORDER,
+    MANIFEST_BLOB_STORED,
+    VERSION,
+)
 from tidegate.images.kinds.image_signature import ImageSignature, signature_faults
+from tidegate.oci.digest import Digest
+from tidegate.oci.mediatype import MANIFESTS
 from tidegate.oci.pull_spec import PullSpec, PullSpecInvalid, is_digest
+
+__all__ = [
+    "IMAGES",
+    "METADATA_VERSION",
+    "Image",
+    "ImageLayer",
+    "ImageManifest",
+    "image_faults",
+    "image_name_fault",
+    "prepare_image",
+]
 
 METADATA_VERSION = "1.0"
 """Of dockerImageMetadata, the only one there is."""
 
 
-class ImageLayer(Wire):
-    """A layer of an image."""
-
-    name: Annotated[str, doc("Digest of the layer.")]
-    size: Annotated[int, doc("Bytes of the layer as it is stored.")]
-    media_type: Annotated[str, doc("Media type of the layer.")]
-
-
-class ImageManifest(Wire):
-    """One of the manifests that an index refers to."""
-
-    digest: Annotated[str, doc("Digest of the manifest; an Image has it as its name.")]
-    media_type: Annotated[str, doc("Media type of the manifest.")]
-    manifest_size: Annotated[int, doc("Bytes of the manifest.")]
-    architecture: Annotated[str, doc("Processor that the image is for, such as amd64.")]
-    os: Annotated[str, doc("Operating system that the image is for, such as linux.")]
-    variant: Annotated[str, doc("Variant of the processor, such as v7 of arm.")] = ""
+_SIGNATURES = Meta(
+    description="All signatures of the image.",
+    extra_json_schema={
+        "x-kubernetes-patch-strategy": "merge",
+        "x-kubernetes-patch-merge-key": "name",
+    },
+)
+"""Merged by a key that the original declares and no signature has: server-side apply, which needs
+the key, has the list as a whole."""
 
 
 class Image(Object):
@@ -61,9 +75,7 @@ class Image(Object):
     docker_image_layers: Annotated[
         list[ImageLayer], doc("Its layers, the base first; none for an index.")
     ] = field(default_factory=list)
-    signatures: Annotated[
-        list[ImageSignature], doc("All signatures of the image.", merge_key="name")
-    ] = field(default_factory=list)
+    signatures: Annotated[list[ImageSignature], _SIGNATURES] = field(default_factory=list)
     docker_image_signatures: Annotated[
         list[str],
         doc("Signatures inside a manifest of schema 1, deprecated.", format="byte"),
@@ -118,21 +130,67 @@ def image_name_fault(name: str) -> str | None:
 
 
 def prepare_image(new: Image, old: Image | None) -> None:
-    """Defaults, and on update what was derived from the manifest stays as it was."""
-    if old is None:
-        new.docker_image_metadata_version = new.docker_image_metadata_version or METADATA_VERSION
-    else:
-        new.docker_image_metadata = old.docker_image_metadata
-        new.docker_image_metadata_version = old.docker_image_metadata_version
-        new.docker_image_layers = old.docker_image_layers
-        new.docker_image_manifests = old.docker_image_manifests
-        new.docker_image_signatures = old.docker_image_signatures
+    """Derive on create what the manifest says; on update keep it, and refuse other texts.
+
+    Manifest and configuration may be taken away, or given as long as they are the right ones.
+    """
+    _put_base_first(new)
+    if old is not None:
+        _keep(new, old)
+    _derive(new)
     if new.metadata.annotations.get(MANIFEST_BLOB_STORED) == "true":
         new.docker_image_manifest = new.docker_image_config = ""
+    new.docker_image_metadata_version = new.docker_image_metadata_version or METADATA_VERSION
 
 
-def _validate(new: Image, _old: Image | None) -> Sequence[FieldError]:
-    return image_faults(new)
+def _put_base_first(new: Image) -> None:
+    """Old registries listed the layers of schema 2 and OCI from the top."""
+    if not new.docker_image_layers:
+        return
+    unsaid = DESCENDING if new.docker_image_manifest_media_type in MANIFESTS else ASCENDING
+    if new.metadata.annotations.get(LAYERS_ORDER, unsaid) == DESCENDING:
+        new.docker_image_layers = new.docker_image_layers[::-1]
+    new.metadata.annotations = {**new.metadata.annotations, LAYERS_ORDER: ASCENDING}
+
+
+def _keep(new: Image, old: Image) -> None:
+    new.docker_image_metadata = old.docker_image_metadata
+    new.docker_image_metadata_version = old.docker_image_metadata_version
+    new.docker_image_layers = old.docker_image_layers
+    new.docker_image_manifests = old.docker_image_manifests
+    new.docker_image_signatures = old.docker_image_signatures
+    if not _is_of(new.docker_image_manifest, old.metadata.name):
+        new.docker_image_manifest = old.docker_image_manifest
+    if not _is_of(new.docker_image_config, old.docker_image_metadata.get("Id")):
+        new.docker_image_config = old.docker_image_config
+
+
+def _is_of(text: str, digest: object) -> bool:
+    return not text or Digest.of(text.encode()) == digest
+
+
+def _derive(new: Image) -> None:
+    if not new.docker_image_manifest:
+        return
+    found = described(
+        new.metadata.name,
+        new.docker_image_manifest_media_type,
+        new.docker_image_manifest.encode(),
+        new.docker_image_config.encode() or None,
+    )
+    new.docker_image_manifest_media_type = found.media_type
+    if not new.docker_image_metadata.get("Size"):
+        new.docker_image_metadata = found.metadata
+    if not new.docker_image_manifests:
+        new.docker_image_manifests = found.manifests
+    if found.layers and not new.docker_image_layers:
+        new.docker_image_layers = found.layers
+        new.metadata.annotations = {**new.metadata.annotations, LAYERS_ORDER: ASCENDING}
+
+
+def _validate(new: Image, old: Image | None) -> Sequence[FieldError]:
+    """On update not the manifests of an index: they were kept, and a push may name no platform."""
+    return image_faults(new if old is None else replace(new, docker_image_manifests=[]))
 
 
 IMAGES = Resource(

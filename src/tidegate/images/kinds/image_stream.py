@@ -34,6 +34,7 @@ from tidegate.oci.pull_spec import PullSpec
 
 __all__ = [
     "IMAGE_STREAMS",
+    "IMPORT_SUCCESS",
     "ImageLookupPolicy",
     "ImageStream",
     "ImageStreamSpec",
@@ -45,6 +46,11 @@ __all__ = [
     "TagImportPolicy",
     "TagReference",
     "TagReferencePolicy",
+    "prepare_stream",
+    "shown_repository",
+    "shown_tags",
+    "stream_faults",
+    "stream_name_fault",
 ]
 
 IMPORT_SUCCESS = "ImportSuccess"
@@ -154,7 +160,12 @@ def stream_name_fault(name: str) -> str | None:
 
 
 def prepare_stream(new: ImageStream, _old: ImageStream | None) -> None:
-    """Defaults. What a user may not write depends on the endpoint, and is not decided here."""
+    """Defaults, and tags in order; of two tags of one name the last counts.
+
+    What a user may not write depends on the endpoint, and is not decided here.
+    """
+    by_name = {each.name: each for each in new.spec.tags}
+    new.spec.tags = [by_name[name] for name in sorted(by_name)]
     for each in new.spec.tags:
         default_tag(each)
 
