@@ -34,23 +34,6 @@ _VALUES = 16
 _ATTACHED = re.compile(r"sha256-[0-9a-f]{64}(\.[a-z]+)?", re.ASCII)
 
 
-class ImmutableTag(Exception):
-    """A tag that a rule keeps was to be moved or deleted; `rule` is as `immutable_rule` says it."""
-
-    def __init__(self, repository: str, tag: str, rule: str, *, deleting: bool = False) -> None:
-        self.repository, self.tag, self.rule = repository, tag, rule
-        advice = "it may not be deleted" if deleting else "push under another tag"
-        super().__init__(f"tag {tag} of {repository} is immutable ({rule}): {advice}")
-
-
-class NamingRefused(Exception):
-    """What a project's rules on names refuse; `refusals` are sentences."""
-
-    def __init__(self, refusals: Sequence[str]) -> None:
-        self.refusals = tuple(refusals)
-        super().__init__("; ".join(refusals))
-
-
 @dataclass(frozen=True, slots=True)
 class Requirement:
     """A key that an image has to carry, and what its value has to be like."""

@@ -5,8 +5,6 @@ import pytest
 
 from tidegate.images.policies import (
     Asked,
-    ImmutableTag,
-    NamingRefused,
     Policy,
     Verdict,
     annotation_fault,
@@ -192,14 +190,3 @@ def test_no_rule_is_about_signatures_and_what_else_is_attached(tag: str) -> None
 def test_a_stored_policy_that_cannot_be_read_is_not_taken_for_one_without_rules() -> None:
     with pytest.raises(PatternInvalid):
         policy(immutable=["[v"])
-
-
-def test_the_exceptions_say_it_all() -> None:
-    rule = 'TagPolicy "releases"'
-    assert str(ImmutableTag("shop/web", "v1.2", rule)) == (
-        'tag v1.2 of shop/web is immutable (TagPolicy "releases"): push under another tag'
-    )
-    assert str(ImmutableTag("shop/web", "v1.2", rule, deleting=True)) == (
-        'tag v1.2 of shop/web is immutable (TagPolicy "releases"): it may not be deleted'
-    )
-    assert str(NamingRefused(["one", "two"])) == "one; two"

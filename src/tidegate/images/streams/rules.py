@@ -26,6 +26,10 @@ from tidegate.oci.name import RepositoryName
 _KINDS = (LIMIT_RANGES.key, RESOURCE_QUOTAS.key, TAG_POLICIES.key)
 
 
+_CHILDREN = 100
+"""Images of an index that are looked at."""
+
+
 class _Annotated(msgspec.Struct):
     annotations: dict[str, str] | None = None
 
@@ -50,10 +54,11 @@ class Rules:
             [policies.policy_of(body) for body in bodies.get(TAG_POLICIES.key, ())],
         )
 
-    @property
-    def limits_size(self) -> bool:
-        """Whether there may be a limit on how much a stream holds."""
-        return bool(self.limit_ranges)
+    def limits_of_streams(self, resource: str) -> bool:
+        """Whether there is a limit on how much of that a stream may have."""
+        if not self.limit_ranges:
+            return False
+        return limits.smallest(self.limit_ranges, limits.IMAGE_STREAM, resource) is not None
 
     def judge_stream(self, tx: Transaction, name: RepositoryName) -> list[str]:
         """Whether there may be one more stream, of that name; what to warn of.
@@ -62,25 +67,39 @@ class Rules:
         """
         if self.quotas:
             quotas.check_new_stream(tx, self.project, self.quotas)
-        return self._told(Asked(name.stream, "", None, None))
+        return self._told(Asked(name.stream)) if self.policies else []
 
     def judge_tag(self, tx: Transaction, name: RepositoryName, tag: str, image: str) -> list[str]:
-        """Whether a tag of that name may name that image ("" when it is not known yet)."""
+        """Whether a tag of that name may name that image ("" when it is not known yet).
+
+        Gives what to warn of; raises `TagRefused`.
+        """
         if not self.policies:
             return []
-        labels, annotations = _said(tx, image) if image else (None, None)
-        return self._told(Asked(name.stream, tag, labels, annotations))
+        return self._told(_asked(tx, name.stream, tag, image))
 
-    def keep(self, header: ImageStream, name: RepositoryName, tag: str) -> None:
-        """Raise `TagImmutable` when the tag is to keep the image that it names."""
+    def keep(
+        self, header: ImageStream, name: RepositoryName, tag: str, *, deleting: bool = False
+    ) -> list[str]:
+        """Raise `TagImmutable` when the tag is to keep the image that it names.
+
+        Gives what to warn of, where rules are tried out.
+        """
         rule = policies.immutable_rule(self.policies, header.metadata.annotations, name.stream, tag)
         if rule is not None:
-            raise TagImmutable(f"tag {tag} of {name} is immutable ({rule}): use another tag")
+            advice = "it may not be deleted" if deleting else "use another tag"
+            raise TagImmutable(f"tag {tag} of {name} is immutable ({rule}): {advice}")
+        return list(policies.immutable_warnings(self.policies, name.stream, tag))
 
-    def check_size(self, tx: Transaction, repository_id: int) -> None:
-        """Raise `LimitExceeded` when the stream holds more images or tags than it may."""
+    def check_images(self, tx: Transaction, repository_id: int) -> None:
+        """Raise `LimitExceeded` when the stream shows more images than it may."""
         if self.limit_ranges:
-            limits.check_stream(tx, repository_id, self.limit_ranges)
+            limits.check_images(tx, repository_id, self.limit_ranges)
+
+    def check_tags(self, tx: Transaction, repository_id: int, name: RepositoryName) -> None:
+        """Raise `LimitExceeded` when the stream's tags name more sources than they may."""
+        if self.limit_ranges:
+            limits.check_tags(tx, repository_id, name, self.limit_ranges)
 
     def check_image(self, size: int) -> None:
         """Raise `LimitExceeded` for an image of more bytes than the project allows."""
@@ -93,21 +112,35 @@ class Rules:
             quotas.check_storage(tx, self.project, self.quotas)
 
     def _told(self, asked: Asked) -> list[str]:
-        if not self.policies:
-            return []
         verdict = policies.faults(self.policies, asked)
         if verdict.refusals:
             raise TagRefused("; ".join(verdict.refusals))
         return list(verdict.warnings)
 
 
-def _said(tx: Transaction, image: str) -> tuple[Mapping[str, str] | None, Mapping[str, str] | None]:
-    """Labels and annotations of an image, None where it is not here."""
-    content = manifests.content(tx, image)
-    document = DocumentUnit(tx).get(Key(IMAGES.key, "", image))
-    if document is None or content is None:
-        return None, None
-    metadata = msgspec.json.decode(document.body, type=Image).docker_image_metadata
-    labels = (metadata.get("Config") or {}).get("Labels") or {}
+def _asked(tx: Transaction, stream: str, tag: str, image: str) -> Asked:
+    """What the policies are asked about: as much as is known here of the image."""
+    content = manifests.content(tx, image) if image else None
+    if content is None:
+        return Asked(stream, tag)
     annotations = msgspec.json.decode(content, type=_Annotated).annotations or {}
-    return labels, annotations
+    found = _image(tx, image)
+    if found is None:
+        return Asked(stream, tag, annotations=annotations)
+    listed = [_image(tx, each.digest) for each in found.docker_image_manifests[:_CHILDREN]]
+    children = [labels for each in listed if each and (labels := _labels(each)) is not None]
+    return Asked(stream, tag, _labels(found), annotations, children)
+
+
+def _image(tx: Transaction, digest: str) -> Image | None:
+    document = DocumentUnit(tx).get(Key(IMAGES.key, "", digest))
+    return None if document is None else msgspec.json.decode(document.body, type=Image)
+
+
+def _labels(image: Image) -> Mapping[str, str] | None:
+    """The labels of an image's config; None for what is no image and has no such config."""
+    config = image.docker_image_metadata.get("Config")
+    if not isinstance(config, dict):
+        return None
+    labels = config.get("Labels")
+    return labels if isinstance(labels, dict) else {}

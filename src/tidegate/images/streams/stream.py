@@ -19,6 +19,7 @@ from tidegate.images.kinds.image_stream import (
     TagEventCondition,
     TagReference,
 )
+from tidegate.images.streams.growth import Growth
 from tidegate.images.streams.rules import Rules
 from tidegate.metastore import repositories, stream_tags, tag_events, tags
 from tidegate.metastore.database import Transaction
@@ -80,7 +81,7 @@ class Stream:
     _rows: dict[str, TagRow] = field(default_factory=dict)
     _touched: set[str] = field(default_factory=set)
     _dirty: bool = False
-    _grown: bool = False
+    _growth: Growth | None = None
 
     @classmethod
     def open(
@@ -195,7 +196,7 @@ class Stream:
             actor.how,
             actor.who,
         )
-        self._grown = self._grown or self.rules.limits_size
+        self._growing().image(change.image)
         tag_events.append(self.tx, self.repository_id, row.name, event)
         self._keep(row._replace(newest=number, current=number, conditions=None))
         tags.lead(self.tx, self.repository_id, row.name, change.image, actor.now)
@@ -204,13 +205,15 @@ class Stream:
         event = current._replace(
             reference=change.reference, image=change.image, generation=change.generation
         )
+        if change.image != current.image:
+            self._growing().image(change.image)
         tag_events.amend(self.tx, self.repository_id, row.name, event)
         self._keep(row._replace(conditions=None))
         tags.lead(self.tx, self.repository_id, row.name, change.image, event.recorded_at)
 
     def _judge(self, tag: str, current: TagEvent | None, change: Change) -> None:
         if current is not None and current.image:
-            self.rules.keep(self.header, self.name, tag)
+            self.warnings += self.rules.keep(self.header, self.name, tag)
         self.warnings += self.rules.judge_tag(self.tx, self.name, tag, change.image)
 
     def want(self, tag: str, spec: TagReference | None) -> None:
@@ -224,7 +227,7 @@ class Stream:
             return
         if spec is not None and not row.is_live:
             self.warnings += self.rules.judge_tag(self.tx, self.name, tag, "")
-        self._grown = self._grown or self.rules.limits_size
+        self._growing().source(spec)
         tracks = None if spec is None else tracked_tag(self.name, spec)
         self._keep(row._replace(spec=text, tracks=tracks))
         self._dirty = True
@@ -246,7 +249,7 @@ class Stream:
             return False
         current = self.current(tag)
         if current is not None and current.image:
-            self.rules.keep(self.header, self.name, tag)
+            self.warnings += self.rules.keep(self.header, self.name, tag, deleting=True)
         undo = Undo(row.hidden, row.spec, row.tracks, row.conditions)
         self._tell(row, DELETE, actor, msgspec.json.encode(undo).decode())
         number = row.newest + 1
@@ -266,6 +269,8 @@ class Stream:
         if event is None or event.how != DELETE or event.detail is None:
             return False
         undo = msgspec.json.decode(event.detail, type=Undo)
+        self._growing().past(tag, undo.hidden)
+        self._growing().source(None if undo.spec is None else _SPEC.decode(undo.spec))
         self._tell(row, UNDELETE, actor, None)
         current = tag_events.newest_visible(self.tx, self.repository_id, tag, undo.hidden)
         back = TagRow(
@@ -306,7 +311,7 @@ class Stream:
         """
         row = self.row(tag)
         if row.current in numbers:
-            self.rules.keep(self.header, self.name, tag)
+            self.warnings += self.rules.keep(self.header, self.name, tag, deleting=True)
         tag_events.remove(self.tx, self.repository_id, tag, numbers, now)
         current = tag_events.newest_visible(self.tx, self.repository_id, tag, row.hidden)
         number = None if current is None else current.number
@@ -337,11 +342,17 @@ class Stream:
             row = self._rows[tag]._replace(changed=document.revision)
             stream_tags.put(self.tx, self.repository_id, row)
             self._rows[tag] = row
-        if self._grown:
-            self.rules.check_size(self.tx, self.repository_id)
+        if self._growth is not None:
+            self._growth.check()
         self._touched.clear()
-        self._dirty = self._grown = False
+        self._dirty, self._growth = False, None
         return document
+
+    def _growing(self) -> Growth:
+        """What the stream gets more of until `save`."""
+        if self._growth is None:
+            self._growth = Growth(self.tx, self.repository_id, self.name, self.rules)
+        return self._growth
 
     def _keep(self, row: TagRow) -> None:
         """Note the row of a tag, which `save` writes with the revision of the change."""

@@ -5,16 +5,26 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
+import msgspec
 import pytest
 
 from tidegate.apimachinery.documents.references import ObjectReference
 from tidegate.apimachinery.meta import ObjectMeta
+from tidegate.apimachinery.store import Key
 from tidegate.images.kinds.image_stream import ImageStream, TagReference
-from tidegate.images.streams.errors import SourceAmbiguous, SourceForbidden, SourceMissing
+from tidegate.images.streams.errors import (
+    SourceAmbiguous,
+    SourceForbidden,
+    SourceMissing,
+    TagImmutable,
+    TagRefused,
+)
 from tidegate.images.streams.resolving import resolve
 from tidegate.images.streams.stream import PUSH, TAG, Actor, Change, Stream
+from tidegate.kinds.tag_policy import TAG_POLICIES, TagPolicy
 from tidegate.metastore import manifests, stream_tags, tag_events, tags
 from tidegate.metastore.database import Transaction
+from tidegate.metastore.documents import DocumentUnit
 from tidegate.metastore.manifests import Manifest
 from tidegate.metastore.migrate import migrate
 from tidegate.metastore.open import open_database
@@ -266,3 +276,46 @@ def test_the_registry_names_no_tag_of_a_deleted_one(world: World) -> None:
     assert named == ["v1"]
     world.change(lambda stream: stream.drop("v1", ANN))
     assert world.change(lambda stream: tags.naming_now(stream.tx, WEB, digest("d"))) == []
+
+
+def policy(world: World, mode: str, **spec: object) -> None:
+    """A TagPolicy of the project."""
+    body = {"metadata": {"name": "rules", "namespace": "shop"}, "spec": {"mode": mode, **spec}}
+    stored = msgspec.json.encode(msgspec.convert(body, TagPolicy))
+    key = Key(TAG_POLICIES.key, "shop", "rules")
+    world.write(lambda tx: DocumentUnit(tx).put(key, "u", lambda _: stored))
+
+
+def test_an_immutable_tag_stays_and_takes_the_same_image_again(world: World) -> None:
+    policy(world, "Enforce", immutable=["v*"])
+    world.change(lambda stream: stream.record("v1", pushed(WEB, "d"), ANN))
+    assert not world.change(lambda stream: stream.record("v1", pushed(WEB, "d"), ANN))
+    with pytest.raises(TagImmutable, match='TagPolicy "rules"'):
+        world.change(lambda stream: stream.record("v1", pushed(WEB, "e"), ANN))
+    with pytest.raises(TagImmutable, match="may not be deleted"):
+        world.change(lambda stream: stream.drop("v1", ANN))
+    assert world.history("v1") == ["d"]
+
+
+def test_a_tag_that_tracks_may_not_be_moved_either(world: World) -> None:
+    policy(world, "Enforce", immutable=["v*"])
+    world.change(lambda stream: stream.record("dev", pushed(WEB, "d"), ANN))
+    world.change(lambda stream: follow(stream, "v1", "dev"))
+    with pytest.raises(TagImmutable):
+        world.change(lambda stream: stream.record("dev", pushed(WEB, "e"), ANN))
+    assert world.history("dev") == ["d"]
+
+
+def test_names_are_judged_and_in_trial_only_warned_of(world: World) -> None:
+    policy(world, "Enforce", naming={"tags": {"semver": True}})
+    with pytest.raises(TagRefused, match="tag nightly is not allowed"):
+        world.change(lambda stream: stream.record("nightly", pushed(WEB, "d"), ANN))
+    world.change(lambda stream: stream.record("1.2.3", pushed(WEB, "d"), ANN))
+    policy(world, "Warn", naming={"tags": {"semver": True}})
+
+    def push(stream: Stream) -> list[str]:
+        stream.record("nightly", pushed(WEB, "d"), ANN)
+        return stream.warnings
+
+    (warning,) = world.change(push)
+    assert "tag nightly is not allowed" in warning
