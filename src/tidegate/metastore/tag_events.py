@@ -133,6 +133,22 @@ def names_image(tx: Transaction, repository_id: int, image: str) -> bool:
     return bool(rows)
 
 
+def brings_images(tx: Transaction, repository_id: int, tag: str, hidden: int) -> bool:
+    """Whether the events of a deleted tag after `hidden` name an image that no tag shows."""
+    shown = (
+        "SELECT 1 FROM tag_events o JOIN stream_tags t"  # noqa: S608
+        " ON t.repository_id = o.repository_id AND t.name = o.tag"
+        " WHERE o.repository_id = e.repository_id AND o.image = e.image AND o.image <> ''"
+        f" AND o.number > t.hidden AND {_VISIBLE.replace('e.', 'o.')}"
+    )
+    rows = tx.fetch(
+        "SELECT 1 FROM tag_events e WHERE e.repository_id = ? AND e.tag = ? AND e.number > ?"  # noqa: S608
+        f" AND e.image <> '' AND {_VISIBLE} AND NOT EXISTS ({shown}) LIMIT 1",
+        (repository_id, tag, hidden),
+    )
+    return bool(rows)
+
+
 def naming(tx: Transaction, repository_id: int, image: str) -> list[tuple[str, TagEvent]]:
     """Every shown event of the stream that names the image, with its tag."""
     rows = tx.fetch(
