@@ -20,6 +20,9 @@ DELETE, UNDELETE = "delete", "undelete"
 SHOWN = 100
 """Events of one tag that a rendered stream shows at most; the others are in its history."""
 
+FARTHEST = 2**62
+"""A number after all others."""
+
 
 class TagEvent(NamedTuple):
     """One event. `reference` is a pull spec, or "/NS/NAME@DIGEST" for one of this registry.
@@ -200,13 +203,25 @@ async def history(
 
 
 async def as_of(db: Database, repository: RepositoryName, tag: Tag, time: float) -> Digest | None:
-    """The image that the tag named at a moment, None where it named none that is known."""
-    rows = await db.fetch(
-        "SELECT e.how, e.image FROM tag_events e"
-        " WHERE e.repository_id = (SELECT id FROM repositories WHERE name = ?)"
-        " AND e.tag = ? AND e.recorded_at <= ? ORDER BY e.number DESC LIMIT 1",
-        (repository, tag, time),
-    )
-    if not rows or not rows[0][1]:
-        return None
-    return Digest(rows[0][1])
+    """The image that the tag named at a moment, None where it named none that is known.
+
+    What was pruned since counts, what was pruned by then does not.
+    """
+    before, undone = FARTHEST, False
+    while True:
+        rows = await db.fetch(
+            "SELECT e.number, e.how, e.image FROM tag_events e"
+            " WHERE e.repository_id = (SELECT id FROM repositories WHERE name = ?)"
+            " AND e.tag = ? AND e.number < ? AND e.recorded_at <= ?"
+            " AND (e.removed_at IS NULL OR e.removed_at > ?) ORDER BY e.number DESC LIMIT 1",
+            (repository, tag, before, time, time),
+        )
+        if not rows:
+            return None
+        ((before, how, image),) = rows
+        if how == UNDELETE:
+            undone = True
+        elif how == DELETE and undone:
+            undone = False
+        else:
+            return Digest(image) if image else None
