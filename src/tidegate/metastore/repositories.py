@@ -3,6 +3,7 @@
 A repository *exists* for readers while it holds something live, a manifest or a blob link.
 """
 
+from tidegate.metastore import deleted
 from tidegate.metastore.database import Database, Transaction
 from tidegate.oci.name import RepositoryName
 
@@ -10,6 +11,16 @@ _HOLDS_SOMETHING = """(
   EXISTS (SELECT 1 FROM manifests m WHERE m.repository_id = r.id AND m.deleted_at IS NULL)
   OR EXISTS (SELECT 1 FROM links l WHERE l.repository_id = r.id AND l.deleted_at IS NULL)
 )"""
+
+_HOLDS_MANIFESTS = (
+    "SELECT 1 FROM repositories r JOIN manifests m ON m.repository_id = r.id"
+    " WHERE r.name = ? AND m.deleted_at IS NULL LIMIT 1"
+)
+_HAS_STREAM = (
+    "SELECT 1 WHERE EXISTS (SELECT 1 FROM documents"  # noqa: S608  our own parts
+    f" WHERE resource = '{deleted.IMAGE_STREAMS}' AND namespace = ? AND name = ?)"
+    f" OR EXISTS ({_HOLDS_MANIFESTS})"
+)
 
 
 def ensure(tx: Transaction, name: RepositoryName) -> int:
@@ -33,6 +44,16 @@ async def exists(db: Database, name: RepositoryName) -> bool:
     """Whether the repository holds anything."""
     sql = f"SELECT 1 FROM repositories r WHERE r.name = ? AND {_HOLDS_SOMETHING}"  # noqa: S608
     return bool(await db.fetch(sql, (name,)))
+
+
+async def has_stream(db: Database, name: RepositoryName) -> bool:
+    """Whether there is a stream of the name, or images of an older version that will be one."""
+    return bool(await db.fetch(_HAS_STREAM, (name.project, name.stream, name)))
+
+
+def holds_manifests(tx: Transaction, name: RepositoryName) -> bool:
+    """Whether the repository has a live manifest."""
+    return bool(tx.fetch(_HOLDS_MANIFESTS, (name,)))
 
 
 async def page(db: Database, after: str, limit: int) -> list[RepositoryName]:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from tidegate.auth.errors import HostInvalid
+from tidegate.images.streams.errors import StreamMissing, StreamRefused
 from tidegate.metastore.errors import MetastoreBusy, MetastoreFull, MetastoreUnavailable
 from tidegate.metastore.projects import ProjectGone
 from tidegate.oci.digest import Digest
@@ -159,6 +160,8 @@ ERRORS = (
     ErrorCode(SignatureExists, 409, "SIGNATURE_EXISTS", "manifest signature already exists"),
     ErrorCode(ManifestInUse, 409, "UNSUPPORTED", "the manifest was tagged meanwhile"),
     ErrorCode(ProjectGone, 403, "DENIED", "requested access to the resource is denied"),
+    ErrorCode(StreamRefused, 403, "DENIED", "requested access to the resource is denied"),
+    ErrorCode(StreamMissing, 403, "DENIED", "requested access to the resource is denied"),
     ErrorCode(TooManyRequests, 429, "TOOMANYREQUESTS", "too many requests"),
     ErrorCode(BodyTooLarge, 413, "SIZE_INVALID", "request too large"),
     ErrorCode(BodyStalled, 408, "BLOB_UPLOAD_INVALID", "the body stopped arriving"),
@@ -170,7 +173,7 @@ ERRORS = (
 
 _BY_EXCEPTION = {each.exception: each for each in ERRORS}
 
-_OWN_TEXT = (RegistryError, HostInvalid, ValueError)
+_OWN_TEXT = (RegistryError, StreamRefused, StreamMissing, HostInvalid, ValueError)
 """Exceptions whose text is a sentence for the client; the others' may name paths and hosts."""
 
 

@@ -1,17 +1,25 @@
 """Manifests and indexes: pull, push, delete (distribution-spec, end-3, end-7 and end-9).
 
 What is pushed is what is pulled: bytes and media type are kept as they came. A push is one
-transaction: the blobs are checked, the manifest, its links and its tags are written, or nothing is.
+transaction: the blobs are checked, the manifest and its links are written, and the stream gets the
+image and an event for each tag (`images.pushes`), or nothing happens. So is a delete.
 """
 
 import json
+import math
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
-from tidegate.metastore import links, manifests, projects, tags
+from tidegate.images import deletes, point_in_time, pushes
+from tidegate.images.kinds.image import Image
+from tidegate.images.pushes import ImageGone, Pushed
+from tidegate.images.streams.hosts import Hosts
+from tidegate.images.streams.stream import PUSH, Actor, Stream
+from tidegate.metastore import links, manifests, projects, tag_events, tags
 from tidegate.metastore.database import Database, Transaction
 from tidegate.oci.digest import Digest
-from tidegate.oci.errors import DigestInvalid, DigestMismatch, ManifestInvalid
+from tidegate.oci.errors import DigestInvalid, DigestMismatch, ManifestInvalid, TagInvalid
 from tidegate.oci.manifest import MANIFEST_LIMIT, Manifest, parse_manifest
 from tidegate.oci.name import Reference, RepositoryName, Tag
 from tidegate.registry.conditions import etag, none_match
@@ -25,17 +33,33 @@ from tidegate.registry.errors import (
 )
 from tidegate.registry.request import Request
 from tidegate.registry.response import Headers, Response, warning
+from tidegate.storage.blobs import BlobStore
 from tidegate.wire.errors import BodyTooLarge
 
 TAG_LIMIT = 100
 """`tag` parameters in one push."""
 
+_WARNINGS = 8
+"""Told in one answer: each may be a header of 4 KiB."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pusher:
+    """Who pushes, and whether she may make a stream that is not there."""
+
+    name: str
+    may_create: bool = False
+
 
 class Manifests:
     """The manifest endpoint. `sparse` accepts images whose blobs are not there yet."""
 
-    def __init__(self, database: Database, *, sparse: bool = False) -> None:
+    def __init__(
+        self, database: Database, store: BlobStore, hosts: Hosts, *, sparse: bool = False
+    ) -> None:
         self._database = database
+        self._store = store
+        self._hosts = hosts
         self._sparse = sparse
 
     async def pull(
@@ -49,6 +73,8 @@ class Manifests:
             stored = await manifests.by_digest(self._database, repository, reference)
         else:
             stored = await manifests.by_tag(self._database, repository, reference)
+            if stored is None:
+                stored = await self._as_it_was(repository, reference)
         if stored is None:
             raise ManifestUnknown(f"{repository} has no manifest {reference}")
         headers: Headers = [
@@ -61,6 +87,20 @@ class Manifests:
         headers.append((b"content-length", str(len(stored.content)).encode()))
         return Response(200, headers, stored.content)
 
+    async def _as_it_was(
+        self, repository: RepositoryName, tag: Tag
+    ) -> manifests.StoredManifest | None:
+        """What `TAG.at-TIME` means: the tag at the end of that second, so that an event counts
+        whose time, which is shown in whole seconds, it is."""
+        meant = point_in_time.parse(tag)
+        if meant is None:
+            return None
+        moment = math.nextafter(meant.time + 1, 0)
+        digest = await tag_events.as_of(self._database, repository, Tag(meant.tag), moment)
+        if digest is None:
+            return None
+        return await manifests.by_digest(self._database, repository, digest)
+
     async def receive(self, request: Request) -> bytes:
         """The manifest in the body of a PUT."""
         try:
@@ -69,23 +109,63 @@ class Manifests:
             raise ManifestTooLarge(f"a manifest has at most {MANIFEST_LIMIT} bytes") from error
 
     async def push(
-        self, request: Request, repository: RepositoryName, reference: Reference, content: bytes
+        self,
+        request: Request,
+        repository: RepositoryName,
+        reference: Reference,
+        content: bytes,
+        pusher: Pusher,
     ) -> Response:
         """PUT: the bytes under their digest, and under the tags that the request names."""
         manifest = parse_manifest(content, request.header(b"content-type"))
         digest, named = _digest_and_tags(request, reference, content)
-        now = time.time()
+        config = await self._config(repository, manifest)
+        pushed = Pushed(repository, digest, manifest.media_type, content, config, named)
+        told = await self._store_pushed(pushed, manifest, pusher)
+        return _pushed(repository, reference, digest, named, manifest, told)
 
-        def put(tx: Transaction) -> int:
+    async def _config(self, repository: RepositoryName, manifest: Manifest) -> Digest | None:
+        """The configuration, as far as the repository may read it or the push is refused."""
+        if manifest.config is None:
+            return None
+        digest = manifest.config.digest
+        if self._sparse and await links.size(self._database, repository, digest) is None:
+            return None
+        return digest
+
+    async def _store_pushed(self, pushed: Pushed, manifest: Manifest, pusher: Pusher) -> list[str]:
+        """The unit of a push, once more if the Image that it counted on has just been deleted."""
+        while True:
+            now = time.time()
+            image = await pushes.prepare(self._database, self._store, self._hosts, pushed, now)
+            try:
+                return await self._database.write(
+                    self._push_unit(pushed, manifest, pusher, image, now)
+                )
+            except ImageGone:
+                continue
+
+    def _push_unit(
+        self, pushed: Pushed, manifest: Manifest, pusher: Pusher, image: Image | None, now: float
+    ) -> Callable[[Transaction], list[str]]:
+        repository = pushed.repository
+        stored = _record(pushed.digest, pushed.content, manifest)
+        children = list(stored.children)
+
+        def put(tx: Transaction) -> list[str]:
             projects.require(tx, repository.project)
             self._check_blobs(tx, repository, manifest)
-            manifests.put(tx, repository, _record(digest, content, manifest), named, now)
-            children = {child.digest for child in manifest.manifests}
-            manifests.revive(tx, repository, list(children))
-            return len(children - manifests.known(tx, repository, list(children)))
+            stream = pushes.stream_for(tx, repository, now, may_create=pusher.may_create)
+            manifests.put(tx, repository, stored, pushed.tags if stream is None else (), now)
+            manifests.revive(tx, repository, children)
+            told = _of_absent(
+                manifest, len(children) - len(manifests.known(tx, repository, children))
+            )
+            if stream is not None:
+                told += pushes.record(tx, stream, pushed, image, Actor(pusher.name, PUSH, now))
+            return told
 
-        absent = await self._database.write(put)
-        return _pushed(repository, reference, digest, named, manifest, absent)
+        return put
 
     async def tags_of(self, repository: RepositoryName, reference: Reference) -> list[Tag]:
         """The tags that a delete of `reference` would take with it."""
@@ -94,30 +174,25 @@ class Manifests:
         return await tags.naming(self._database, repository, reference)
 
     async def delete(
-        self, repository: RepositoryName, reference: Reference, foreseen: Sequence[Tag]
+        self, repository: RepositoryName, reference: Reference, foreseen: Sequence[Tag], user: str
     ) -> Response:
         """DELETE: a tag alone, or a manifest with every tag that points at it.
 
         `foreseen` are the tags that the client was found to be allowed to delete: one that came to
         name the manifest since is not taken along.
         """
-        now = time.time()
-        if isinstance(reference, Digest):
-            digest = reference
+        actor = Actor(user, tag_events.DELETE, time.time())
 
-            def delete(tx: Transaction) -> None:
-                if not set(tags.naming_now(tx, repository, digest)) <= set(foreseen):
-                    raise ManifestInUse(f"{repository} got another tag for {digest}: try again")
-                _delete_manifest(tx, repository, digest, now)
-        else:
-            tag = reference
+        def delete(tx: Transaction) -> list[str]:
+            stream = Stream.open(tx, repository)
+            if isinstance(reference, Digest):
+                _delete_manifest(tx, stream, repository, reference, foreseen, actor)
+            else:
+                _delete_tag(tx, stream, repository, reference, actor)
+            return [] if stream is None else stream.warnings
 
-            def delete(tx: Transaction) -> None:
-                if not tags.delete(tx, repository, tag, now):
-                    raise ManifestUnknown(f"{repository} has no tag {tag}")
-
-        await self._database.write(delete)
-        return Response(202)
+        told = await self._database.write(delete)
+        return Response(202, _warnings(told))
 
     def _check_blobs(self, tx: Transaction, repository: RepositoryName, manifest: Manifest) -> None:
         """Every blob is in this repository with the size that the manifest says.
@@ -137,16 +212,37 @@ class Manifests:
                 )
 
 
-def _delete_manifest(
-    tx: Transaction, repository: RepositoryName, digest: Digest, now: float
+def _delete_tag(
+    tx: Transaction, stream: Stream | None, repository: RepositoryName, tag: Tag, actor: Actor
 ) -> None:
+    if stream is None:
+        gone = tags.delete(tx, repository, tag, actor.now)
+    else:
+        gone = deletes.drop_tag(stream, tag, actor)
+    if not gone:
+        raise ManifestUnknown(f"{repository} has no tag {tag}")
+
+
+def _delete_manifest(
+    tx: Transaction,
+    stream: Stream | None,
+    repository: RepositoryName,
+    digest: Digest,
+    foreseen: Sequence[Tag],
+    actor: Actor,
+) -> None:
+    if not set(tags.naming_now(tx, repository, digest)) <= set(foreseen):
+        raise ManifestInUse(f"{repository} got another tag for {digest}: try again")
     holders = manifests.users_of(tx, repository, digest)
     if holders:
         raise MethodNotAllowed(
             f"index {holders[0]} of {repository} names this manifest: delete that first"
         )
-    if not manifests.delete(tx, repository, digest, now):
+    if not manifests.known(tx, repository, [digest]):
         raise ManifestUnknown(f"{repository} has no manifest {digest}")
+    if stream is not None:
+        deletes.drop_image(stream, digest, actor)
+    manifests.delete(tx, repository, digest, actor.now)
 
 
 def _digest_and_tags(
@@ -162,12 +258,20 @@ def _digest_and_tags(
     if isinstance(reference, Tag):
         if parameters:
             raise DigestInvalid("`?tag=` goes with a push by digest; this one is by tag")
-        return Digest.of(content), [reference]
+        return Digest.of(content), [_pushable(reference)]
     if not reference.matches(content):
         raise DigestMismatch(
             f"the manifest's digest is {Digest.of(content, reference.algorithm)}, not {reference}"
         )
-    return reference, list(dict.fromkeys(Tag.parse(text) for text in parameters))
+    return reference, list(dict.fromkeys(_pushable(Tag.parse(text)) for text in parameters))
+
+
+def _pushable(tag: Tag) -> Tag:
+    if point_in_time.is_reserved(tag):
+        raise TagInvalid(
+            f"{tag} means another tag as it was at a time, and is for pulls alone: push another tag"
+        )
+    return tag
 
 
 def _record(digest: Digest, content: bytes, manifest: Manifest) -> manifests.Manifest:
@@ -189,7 +293,7 @@ def _pushed(
     digest: Digest,
     named: Sequence[Tag],
     manifest: Manifest,
-    absent: int,
+    told: Sequence[str],
 ) -> Response:
     headers: Headers = [
         (b"location", f"/v2/{repository}/manifests/{digest}".encode()),
@@ -199,8 +303,14 @@ def _pushed(
         headers.append((b"oci-subject", manifest.subject.digest.encode()))
     if isinstance(reference, Digest):
         headers.extend((b"oci-tag", tag.encode()) for tag in named)
-    if absent:
-        headers.append(
-            warning(f"{absent} of {len(manifest.manifests)} manifests of this index are not here")
-        )
-    return Response(201, headers)
+    return Response(201, [*headers, *_warnings(told)])
+
+
+def _of_absent(manifest: Manifest, absent: int) -> list[str]:
+    if not absent:
+        return []
+    return [f"{absent} of {len(manifest.manifests)} manifests of this index are not here"]
+
+
+def _warnings(told: Sequence[str]) -> Headers:
+    return [warning(text) for text in told[:_WARNINGS]]

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 from tidegate.auth.identity import NOBODY, Identity
 from tidegate.auth.provisioning import Provisioning
+from tidegate.images.streams.hosts import Hosts
 from tidegate.metastore import links, repositories
 from tidegate.metastore.database import Database
 from tidegate.observability.audit import Audit, AuditEvent
@@ -35,7 +36,7 @@ from tidegate.registry.errors import (
     answer,
     error_response,
 )
-from tidegate.registry.manifests import Manifests
+from tidegate.registry.manifests import Manifests, Pusher
 from tidegate.registry.metrics import Metrics
 from tidegate.registry.referrers import Referrers
 from tidegate.registry.repositories import Repositories
@@ -49,6 +50,8 @@ from tidegate.storage.blobs import BlobStore
 from tidegate.wire.errors import ClientGone
 
 _LOG = logging.getLogger(__name__)
+
+NOWHERE = Hosts()
 
 _HOLDERS = 20
 """Repositories looked at for a mount that names no source."""
@@ -93,6 +96,7 @@ class Registry:
         audit: Audit,
         projects: Provisioning,
         *,
+        hosts: Hosts = NOWHERE,
         sparse: bool = False,
     ) -> None:
         self.uploads = Uploads(database, store)
@@ -103,7 +107,7 @@ class Registry:
         self._catalog = Repositories(database)
         self._metrics = Metrics(database)
         self._signatures = Signatures(database)
-        self._manifests = Manifests(database, sparse=sparse)
+        self._manifests = Manifests(database, store, hosts, sparse=sparse)
         self._handlers = self._table(
             Blobs(database, store),
             self._manifests,
@@ -224,8 +228,10 @@ class Registry:
             return  # which tags go with a manifest is looked up first, see _delete_manifest
         await self._access.require(request, identity, repository, exchange.action)
 
-    async def _make(self, exchange: Exchange) -> None:
+    async def _make(self, exchange: Exchange) -> bool:
         """Let a push go on only where its project and stream are, or may be made by its user.
+
+        True when the stream is not there and may be made.
 
         Asked where a push begins, and where one that needed no upload ends. Who hears that the
         project is missing may push everywhere, or she would have been refused before.
@@ -233,8 +239,10 @@ class Registry:
         repository = exchange.repository
         if not await self._projects.ensure(exchange.identity.user, repository.project):
             raise Denied(f"there is no project {repository.project}")
-        if not await repositories.exists(self._database, repository):
-            await self._access.require_create(exchange.request, exchange.identity, repository)
+        if await repositories.has_stream(self._database, repository):
+            return False
+        await self._access.require_create(exchange.request, exchange.identity, repository)
+        return True
 
     async def _push_manifest(self, exchange: Exchange) -> Response:
         """PUT of a manifest, decided again when all of it is here.
@@ -247,8 +255,8 @@ class Registry:
         content = await self._manifests.receive(request)
         exchange.identity = await self._access.identify(request)
         await self._require(exchange)
-        await self._make(exchange)
-        return await self._manifests.push(request, repository, reference, content)
+        pusher = Pusher(exchange.identity.user.name, may_create=await self._make(exchange))
+        return await self._manifests.push(request, repository, reference, content, pusher)
 
     async def _delete_manifest(self, exchange: Exchange) -> Response:
         repository, reference = exchange.repository, exchange.reference
@@ -259,7 +267,8 @@ class Registry:
             repository,
             delete_names(repository, reference, foreseen),
         )
-        return await self._manifests.delete(repository, reference, foreseen)
+        user = exchange.identity.user.name
+        return await self._manifests.delete(repository, reference, foreseen, user)
 
     async def _list(self, exchange: Exchange) -> Response:
         shown = await self._access.shown_to(exchange.identity)

@@ -19,10 +19,10 @@ class Tags:
         self._database = database
 
     async def page(self, request: Request, repository: RepositoryName) -> Response:
-        """GET: a page of tags; 404 where there is no such repository."""
+        """GET: a page of tags; 404 where there is neither a stream nor anything that was pushed."""
         limit, last = requested_page(request, PAGE_LIMIT, PAGE_LIMIT, clamp=True)
         names = await tags.page(self._database, repository, last, limit + 1) if limit else []
-        if not names and not await repositories.exists(self._database, repository):
+        if not names and not await self._is_known(repository):
             raise RepositoryUnknown
         more, names = len(names) > limit, names[:limit]
         headers = []
@@ -30,3 +30,8 @@ class Tags:
             path = f"/v2/{repository}/tags/list"
             headers.append(link_to_next(path, {"n": limit, "last": names[-1]}))
         return json_response(200, {"name": repository, "tags": names}, headers)
+
+    async def _is_known(self, repository: RepositoryName) -> bool:
+        if await repositories.has_stream(self._database, repository):
+            return True
+        return await repositories.exists(self._database, repository)

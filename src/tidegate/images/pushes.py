@@ -1,0 +1,173 @@
+"""What a push of a manifest means to streams: an Image, the stream, and an event for each tag.
+
+    prepare (before the unit)    the Image, from the manifest and its configuration
+    stream_for, record (in it)   the stream is there or made; Image, events and limits
+
+The unit is the one that stores the manifest, so that registry and streams never tell different
+stories. Knows no HTTP. Invariant: a manifest that is pushed has an Image and is in a stream, unless
+its repository is of an older version and waits to be taken over, stream and all.
+"""
+
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import msgspec
+
+from tidegate.apimachinery.documents.beside import weighed
+from tidegate.apimachinery.meta import ObjectMeta
+from tidegate.apimachinery.store import Key
+from tidegate.images.docker_image import image_of
+from tidegate.images.kinds.content import CONFIG_LIMIT
+from tidegate.images.kinds.group import API_VERSION
+from tidegate.images.kinds.image import IMAGES, Image
+from tidegate.images.kinds.image_stream import IMAGE_STREAMS, ImageStream
+from tidegate.images.streams.errors import StreamMissing
+from tidegate.images.streams.hosts import Hosts
+from tidegate.images.streams.stream import Actor, Change, Stream
+from tidegate.metastore import document_rows, repositories
+from tidegate.metastore.database import Database, Transaction
+from tidegate.metastore.documents import DocumentUnit
+from tidegate.observability.timestamp import rfc3339_seconds
+from tidegate.oci.digest import Digest
+from tidegate.oci.name import RepositoryName, Tag
+from tidegate.storage.blobs import BlobStore
+from tidegate.storage.errors import StorageError
+
+
+@dataclass(frozen=True, slots=True)
+class Pushed:
+    """A manifest as it came, and the tags that are to name it.
+
+    `config` is the configuration that may be read; None where there is none, or where it is not
+    for this repository to read.
+    """
+
+    repository: RepositoryName
+    digest: Digest
+    media_type: str
+    content: bytes
+    config: Digest | None
+    tags: Sequence[Tag]
+
+
+class ImageGone(Exception):
+    """The Image was there when the push was prepared, and is not any more: prepare it again."""
+
+
+class _Sized(msgspec.Struct, rename={"size": "Size"}):
+    size: int = 0
+
+
+class _Image(msgspec.Struct, rename="camel"):
+    """As much of a stored Image as its limits are about."""
+
+    docker_image_metadata: _Sized = msgspec.field(default_factory=_Sized)
+
+
+_DECODE = msgspec.json.Decoder(_Image).decode
+
+
+async def prepare(
+    db: Database, store: BlobStore, hosts: Hosts, pushed: Pushed, now: float
+) -> Image | None:
+    """The Image that the push makes; None when it is there already."""
+    if await document_rows.find(db, _key(pushed.digest)) is not None:
+        return None
+    config = None if pushed.config is None else await _read(store, pushed.config)
+    created = rfc3339_seconds(now)
+    image = await weighed(
+        len(pushed.content) + len(config or b""),
+        image_of,
+        str(pushed.digest),
+        pushed.media_type,
+        pushed.content,
+        config,
+        hosts.shown(f"/{pushed.repository}@{pushed.digest}"),
+        created,
+    )
+    image.metadata.uid = str(uuid.uuid4())
+    image.metadata.creation_timestamp = created
+    return image
+
+
+async def _read(store: BlobStore, digest: Digest) -> bytes | None:
+    """A configuration; None when it is larger than any that is read, or cannot be read."""
+    try:
+        with await store.open(digest) as blob:
+            if blob.size > CONFIG_LIMIT:
+                return None
+            return b"".join([piece async for piece in blob.read(0, blob.size)])
+    except StorageError:
+        return None
+
+
+def stream_for(
+    tx: Transaction, name: RepositoryName, now: float, *, may_create: bool
+) -> Stream | None:
+    """The stream that is pushed to, made if need be; asked before the manifest is stored.
+
+    None for a repository of an older version that is not a stream yet. Raises `StreamMissing`, and
+    what `Stream.make` raises.
+    """
+    stream = Stream.open(tx, name)
+    if stream is not None:
+        return stream
+    if repositories.holds_manifests(tx, name):
+        return None
+    if not may_create:
+        raise StreamMissing(f"there is no stream {name}")
+    metadata = ObjectMeta(
+        name=name.stream,
+        namespace=name.project,
+        uid=str(uuid.uuid4()),
+        generation=1,
+        creation_timestamp=rfc3339_seconds(now),
+    )
+    header = ImageStream(api_version=API_VERSION, kind=IMAGE_STREAMS.kind, metadata=metadata)
+    return Stream.make(tx, name, header)
+
+
+def record(
+    tx: Transaction, stream: Stream, pushed: Pushed, image: Image | None, actor: Actor
+) -> list[str]:
+    """Let the stream have what was pushed, once its manifest is stored; what to warn of.
+
+    Raises `ImageGone`, `TagRefused`, `TagImmutable`, `LimitExceeded` and `QuotaExceeded`.
+    """
+    size = keep_image(tx, pushed.digest, image)
+    stream.rules.check_image(size)
+    reference = f"/{pushed.repository}@{pushed.digest}"
+    change = Change(reference, pushed.digest, stream.generation)
+    for tag in pushed.tags:
+        stream.record(tag, change, actor)
+    stream.save()
+    stream.rules.check_storage(tx)
+    return list(dict.fromkeys(stream.warnings))
+
+
+def keep_image(tx: Transaction, digest: Digest, image: Image | None) -> int:
+    """Store the Image unless it is there; the bytes of the one that is kept.
+
+    Raises `ImageGone` when there is neither.
+    """
+    key = _key(digest)
+    unit = DocumentUnit(tx)
+    existing = unit.get(key)
+    if existing is not None:
+        return _DECODE(existing.body).docker_image_metadata.size
+    if image is None:
+        raise ImageGone(digest)
+    metadata = image.metadata
+
+    def encode(revision: int) -> bytes:
+        metadata.resource_version = str(revision)
+        return msgspec.json.encode(image)
+
+    unit.put(key, metadata.uid, encode)
+    size = image.docker_image_metadata.get("Size", 0)
+    return size if isinstance(size, int) else 0
+
+
+def _key(digest: Digest) -> Key:
+    return Key(IMAGES.key, "", digest)
