@@ -17,6 +17,7 @@ import msgspec
 from tidegate.apimachinery.documents.beside import weighed
 from tidegate.apimachinery.meta import ObjectMeta
 from tidegate.apimachinery.store import Key
+from tidegate.images import signatures
 from tidegate.images.docker_image import image_of
 from tidegate.images.kinds.content import CONFIG_LIMIT
 from tidegate.images.kinds.group import API_VERSION
@@ -158,6 +159,7 @@ def keep_image(tx: Transaction, digest: Digest, image: Image | None) -> int:
         return _DECODE(existing.body).docker_image_metadata.size
     if image is None:
         raise ImageGone(digest)
+    image.signatures = signatures.waiting(unit, digest)
     metadata = image.metadata
 
     def encode(revision: int) -> bytes:

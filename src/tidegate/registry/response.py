@@ -15,6 +15,10 @@ Headers = list[tuple[bytes, bytes]]
 API_VERSION = (b"docker-distribution-api-version", b"registry/2.0")
 """Sent with every answer: Docker's clients take its absence for "no registry here"."""
 
+SIGNATURES = (b"x-registry-supports-signatures", b"1")
+"""Sent with every answer, as OpenShift does: podman and skopeo then keep signatures of images here,
+by `/extensions/v2/`, and look for them with each image that they copy."""
+
 
 @dataclass(slots=True)
 class Response:
@@ -68,7 +72,12 @@ def warning(text: str) -> tuple[bytes, bytes]:
 async def write(response: Response, scope: Scope, send: Send) -> None:
     """Send `response`; a HEAD gets the same headers and no body."""
     length = response.size
-    headers = [API_VERSION, (b"x-request-id", REQUEST_ID.get().encode()), *response.headers]
+    headers = [
+        API_VERSION,
+        SIGNATURES,
+        (b"x-request-id", REQUEST_ID.get().encode()),
+        *response.headers,
+    ]
     if response.status not in (204, 304) and not _declares_length(response.headers):
         headers.append((b"content-length", str(length).encode()))
     await send({"type": "http.response.start", "status": response.status, "headers": headers})

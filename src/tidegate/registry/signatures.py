@@ -1,17 +1,25 @@
 """Signatures of images, `/extensions/v2/PROJECT/STREAM/signatures/DIGEST`, as OpenShift has them.
 
 A signature belongs to an image wherever that is, under the name `DIGEST@NAME`, and is read through
-any stream that has the image. Each is kept as the document of an image.openshift.io/v1
-ImageSignature.
+any stream that has the image. It is kept in the Image, where the API shows it too; podman and
+skopeo use this endpoint where an answer announces it (`response.SIGNATURES`).
 """
 
-import base64
-import binascii
+import time
 import uuid
 
 import msgspec
 
-from tidegate.apimachinery.store import DocumentTransaction, Key
+from tidegate.apimachinery.meta import ObjectMeta
+from tidegate.apimachinery.store import Key
+from tidegate.images import signatures
+from tidegate.images.kinds.image import IMAGES
+from tidegate.images.kinds.image_signature import (
+    ATOMIC,
+    IMAGE_SIGNATURES,
+    ImageSignature,
+    signature_faults,
+)
 from tidegate.metastore import manifests
 from tidegate.metastore.database import Database, Transaction
 from tidegate.metastore.documents import Documents, DocumentUnit
@@ -21,16 +29,11 @@ from tidegate.registry.errors import ManifestUnknown, SignatureExists, Signature
 from tidegate.registry.request import Request
 from tidegate.registry.response import Response, json_response
 
-RESOURCE = "imagesignatures.image.openshift.io"
-
 BODY_LIMIT = 1024 * 1024
 """Bytes of a request; a simple signature has some hundreds."""
 
-PAGE = 1000
-"""Signatures of one image that are shown."""
-
-USUAL_TYPE = "AtomicImageV1"
-"""What no type at all stands for."""
+WAITING = 1000
+"""Signatures that are shown of a manifest that has no Image yet."""
 
 
 class Signature(msgspec.Struct, rename="camel", kw_only=True):
@@ -42,11 +45,14 @@ class Signature(msgspec.Struct, rename="camel", kw_only=True):
     content: str
 
 
-class _Stored(msgspec.Struct):
-    """What is read of a document again."""
+class _Signed(msgspec.Struct):
+    """What is read of an Image."""
 
-    type: str
-    content: str
+    signatures: list[ImageSignature] = msgspec.field(default_factory=list)
+
+
+_SIGNED = msgspec.json.Decoder(_Signed).decode
+_SIGNATURE = msgspec.json.Decoder(ImageSignature).decode
 
 
 class Signatures:
@@ -60,14 +66,17 @@ class Signatures:
         """GET: the signatures of an image that the stream has; `ManifestUnknown` otherwise."""
         if await manifests.by_digest(self._database, repository, digest) is None:
             raise ManifestUnknown(f"{repository} has no manifest {digest}")
-        listing = await self._documents.list(RESOURCE, after=("", f"{digest}@"), limit=PAGE)
-        found = []
-        for each in listing.documents:
-            if not each.key.name.startswith(f"{digest}@"):
-                break
-            stored = msgspec.json.decode(each.body, type=_Stored)
-            found.append(Signature(name=each.key.name, type=stored.type, content=stored.content))
-        return json_response(200, {"signatures": found})
+        image = await self._documents.get(Key(IMAGES.key, "", digest))
+        found = [] if image is None else _SIGNED(image.body).signatures
+        found += await self._waiting(digest)
+        return json_response(200, {"signatures": [_shown(each) for each in found]})
+
+    async def _waiting(self, digest: Digest) -> list[ImageSignature]:
+        start = f"{digest}@"
+        listing = await self._documents.list(signatures.WAITING, after=("", start), limit=WAITING)
+        return [
+            _SIGNATURE(each.body) for each in listing.documents if each.key.name.startswith(start)
+        ]
 
     async def add(self, request: Request, repository: RepositoryName, digest: Digest) -> Response:
         """PUT: keep one more.
@@ -87,42 +96,51 @@ class Signatures:
         return Response(201)
 
 
-def _read(body: bytes, digest: Digest) -> Signature:
+def _shown(signature: ImageSignature) -> Signature:
+    kind = signatures.SHORT_TYPE if signature.type == ATOMIC else signature.type
+    return Signature(name=signature.metadata.name, type=kind, content=signature.content)
+
+
+def _read(body: bytes, digest: Digest) -> ImageSignature:
     try:
-        signature = msgspec.json.decode(body, type=Signature)
-        base64.b64decode(signature.content, validate=True)
-    except (msgspec.MsgspecError, binascii.Error, ValueError) as error:
+        sent = msgspec.json.decode(body, type=Signature)
+    except (msgspec.MsgspecError, ValueError) as error:
         raise SignatureInvalid("the body is no signature: schemaVersion, name, content") from error
-    image, at, name = signature.name.partition("@")
-    if signature.schema_version != 2 or not at or not name or "@" in name or "/" in name:
+    image, at, name = sent.name.partition("@")
+    if sent.schema_version != 2 or not at or not name or "@" in name or "/" in name:
         raise SignatureInvalid("schemaVersion is 2, and the name DIGEST@NAME")
     if image != digest or len(name) > 128:
         raise SignatureInvalid("the signature's name is for another image, or too long")
-    signature.type = signature.type or USUAL_TYPE
+    kind = ATOMIC if sent.type in ("", signatures.SHORT_TYPE) else sent.type
+    signature = ImageSignature(metadata=ObjectMeta(name=sent.name), type=kind, content=sent.content)
+    faults = signature_faults(signature)
+    if faults:
+        raise SignatureInvalid(str(faults[0]))
     return signature
 
 
-def _keep(tx: DocumentTransaction, digest: Digest, signature: Signature) -> None:
-    others = tx.list(RESOURCE, None, Key(RESOURCE, "", f"{digest}@"), PAGE)
-    for each in others:
-        if not each.key.name.startswith(f"{digest}@"):
-            break
-        stored = msgspec.json.decode(each.body, type=_Stored)
-        same = (stored.type, stored.content) == (signature.type, signature.content)
-        if each.key.name == signature.name or same:
-            raise SignatureExists("the image has this signature")
-    uid = str(uuid.uuid4())
+def _keep(tx: DocumentUnit, digest: Digest, signature: ImageSignature) -> None:
+    try:
+        signatures.add(tx, signature, time.time())
+    except signatures.ImageMissing:
+        _keep_for_later(tx, digest, signature)
+    except signatures.SignatureTaken as error:
+        raise SignatureExists("the image has this signature") from error
+    except signatures.SignaturesTooLarge as error:
+        raise SignatureInvalid("the image has no room for more signatures") from error
+
+
+def _keep_for_later(tx: DocumentUnit, digest: Digest, signature: ImageSignature) -> None:
+    """Let a signature wait for its Image; a repository of an older version has none yet."""
+    try:
+        signatures.check_free(signature, signatures.kept(tx, digest))
+    except signatures.SignatureTaken as error:
+        raise SignatureExists("the image has this signature") from error
+    signature.api_version, signature.kind = IMAGE_SIGNATURES.api_version, IMAGE_SIGNATURES.kind
+    signature.metadata.uid = str(uuid.uuid4())
 
     def encode(revision: int) -> bytes:
-        metadata = {"name": signature.name, "uid": uid, "resourceVersion": str(revision)}
-        return msgspec.json.encode(
-            {
-                "kind": "ImageSignature",
-                "apiVersion": "image.openshift.io/v1",
-                "metadata": metadata,
-                "type": signature.type,
-                "content": signature.content,
-            }
-        )
+        signature.metadata.resource_version = str(revision)
+        return msgspec.json.encode(signature)
 
-    tx.put(Key(RESOURCE, "", signature.name), uid, encode)
+    tx.put(Key(signatures.WAITING, "", signature.metadata.name), signature.metadata.uid, encode)

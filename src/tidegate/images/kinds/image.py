@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from tidegate.apimachinery.errors import FieldError, invalid, required
 from tidegate.apimachinery.meta import Object, doc
 from tidegate.apimachinery.names import path_segment_faults
-from tidegate.apimachinery.resource import Column, Resource, Strategy
+from tidegate.apimachinery.resource import Column, Resource, Strategy, Subresource
 from tidegate.images.kinds.content import ImageLayer, ImageManifest, described
 from tidegate.images.kinds.group import (
     ASCENDING,
@@ -34,6 +34,7 @@ __all__ = [
     "Image",
     "ImageLayer",
     "ImageManifest",
+    "ImageUndelete",
     "image_faults",
     "image_name_fault",
     "prepare_image",
@@ -87,6 +88,10 @@ class Image(Object):
     docker_image_manifests: Annotated[
         list[ImageManifest], doc("The manifests of an index; then there are no layers.")
     ] = field(default_factory=list)
+
+
+class ImageUndelete(Object):
+    """ImageUndelete brings back a deleted image as it was; the answer is the Image."""
 
 
 def image_faults(image: Image, path: str = "") -> list[FieldError]:
@@ -209,4 +214,13 @@ IMAGES = Resource(
         ),
     ),
     strategy=Strategy(name_fault=image_name_fault, prepare=prepare_image, validate=_validate),
+    subresources={
+        "undelete": Subresource(
+            verbs=("create",),
+            kind="ImageUndelete",
+            type=ImageUndelete,
+            group=GROUP,
+            version=VERSION,
+        ),
+    },
 )

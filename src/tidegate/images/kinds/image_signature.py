@@ -4,6 +4,8 @@ Its name is `IMAGE@SIGNATURE`. What a verifier found out (conditions and what fo
 cannot be said by whoever adds a signature.
 """
 
+import base64
+import binascii
 from collections.abc import Sequence
 from typing import Annotated
 
@@ -103,7 +105,18 @@ def signature_faults(signature: ImageSignature, path: str = "") -> list[FieldErr
         faults.append(required(f"{path}type"))
     if not signature.content:
         faults.append(required(f"{path}content"))
+    elif not _is_base64(signature.content):
+        faults.append(invalid(f"{path}content", "<content>", "must be base64"))
     return [*faults, *_condition_faults(signature, path)]
+
+
+def _is_base64(content: str) -> bool:
+    """Whether Go reads it as bytes: one signature that it does not read fails a list of images."""
+    try:
+        base64.b64decode(content, validate=True)
+    except (binascii.Error, ValueError):
+        return False
+    return True
 
 
 def _condition_faults(signature: ImageSignature, path: str) -> list[FieldError]:

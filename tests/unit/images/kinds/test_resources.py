@@ -62,6 +62,7 @@ def test_subresources_have_their_own_kinds() -> None:
         for name, sub in each.subresources.items()
     }
     assert found == {
+        "images/undelete": ("ImageUndelete", ("create",)),
         "imagestreams/layers": ("ImageStreamLayers", ("get",)),
         "imagestreams/secrets": ("SecretList", ("get",)),
         "imagestreams/status": ("ImageStream", ("get", "patch", "update")),
