@@ -15,6 +15,7 @@ import pytest
 from tests.conformance import postgresql
 from tests.conformance.metadata_store import APP, MetadataStoreSuite, image, opened, push, using
 from tests.conformance.metadata_store_blobs import MetadataBlobsSuite
+from tests.conformance.metadata_store_usage import MetadataUsageSuite
 from tests.conformance.metadata_store_watch import PATIENCE, MetadataWatchSuite, take
 from tests.conformance.metadata_store_writes import MetadataWritesSuite
 from tests.tools import unavailable
@@ -26,7 +27,13 @@ from tidegate.metastore.migrate import SchemaState, check, migrate
 from tidegate.metastore.open import open_database
 
 
-class Suites(MetadataStoreSuite, MetadataBlobsSuite, MetadataWritesSuite, MetadataWatchSuite):
+class Suites(
+    MetadataStoreSuite,
+    MetadataBlobsSuite,
+    MetadataWritesSuite,
+    MetadataWatchSuite,
+    MetadataUsageSuite,
+):
     """What both engines pass."""
 
 

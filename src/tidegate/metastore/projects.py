@@ -7,7 +7,7 @@ Bytes are left to garbage collection, which finds that no row names them.
 
 import msgspec
 
-from tidegate.metastore import deleted
+from tidegate.metastore import deleted, usage
 from tidegate.metastore.database import Database, Transaction
 
 
@@ -95,6 +95,7 @@ def purge(tx: Transaction, project: str, limit: int) -> bool:
     if not rows:
         _purge_uploads(tx, project)
         deleted.forget_project(tx, project)
+        usage.forget(tx, project)
         return False
     ((repository_id, name),) = rows
     for table, key in _TABLES:

@@ -31,6 +31,14 @@ garbage collection removes it after the quarantine period.
     deleted_documents resource, namespace, name, uid*    streams and images that may come back
                    deleted_at, body                 as they were
 
+    counted        repository_id*               how far its rows are in `holdings`:
+                   links, manifests             those of blobs and ids up to here
+                   pending                      1 while that is to move
+    holdings       project, kind, item*         a blob or a content that a project has, once
+                   size, holders                of how many live links or manifests
+    usage          project*, alone, shared      bytes that it alone has, and the others
+    usage_changes  id*, project, alone, shared  what is not yet added to them
+
     uploads        id*, repository, algorithm, received, digest, created_at, updated_at
 
     users          name*, password_hash, admin, disabled, changed_at
@@ -52,6 +60,7 @@ accepted before their blobs. Both kinds of use are kept for tombstones too, and
 carry the repository, so that "who in this repository uses that" is one range of an index.
 A deleted stream keeps its rows under the repository name `<project>/<stream>~<uid>`, which nobody
 can ask for, so that deleting it and bringing it back cost the same whatever it holds.
+Triggers keep `holdings`, `usage_changes` and `counted`: what writes links and manifests need not.
 A row of `history` has the revision of its row in `changes`, and goes when that is compacted.
 """
 
@@ -77,7 +86,7 @@ class History:
 
 
 HISTORY = History(
-    versions=("0001", "0002", "0003"),
+    versions=("0001", "0002", "0003", "0004"),
     floor="0001",
     directory=os.path.join(os.path.dirname(__file__), "migrations"),
 )

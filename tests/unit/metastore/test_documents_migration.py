@@ -27,7 +27,14 @@ def registry(file: Path, url: str) -> str:
     pushed = open_and_push(url, "one", "old")
     asyncio.run(pushed)
     with closing(sqlite3.connect(file)) as connection, connection:
+        triggers = connection.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'")
+        for (trigger,) in triggers.fetchall():
+            connection.execute(f"DROP TRIGGER {trigger}")
         for table in (
+            "usage",
+            "usage_changes",
+            "holdings",
+            "counted",
             "documents",
             "document_owners",
             "history",
