@@ -19,6 +19,7 @@ from tidegate.images.kinds.image_stream import (
     TagEventCondition,
     TagReference,
 )
+from tidegate.images.streams import inherited
 from tidegate.images.streams.growth import Growth
 from tidegate.images.streams.rules import Rules
 from tidegate.metastore import repositories, stream_tags, tag_events, tags
@@ -122,8 +123,17 @@ class Stream:
         """The row of a tag; a new one when there never was such a tag."""
         found = self._rows.get(tag)
         if found is None:
-            found = stream_tags.find(self.tx, self.repository_id, tag) or TagRow(tag)
+            found = stream_tags.find(self.tx, self.repository_id, tag) or self._inherited(tag)
             self._rows[tag] = found
+        return found
+
+    def _inherited(self, tag: str) -> TagRow:
+        """A tag that the stream does not know: new, unless an older version had it."""
+        revision = int(self.header.metadata.resource_version or 0)
+        found = inherited.tag(self.tx, self.repository_id, self.name, tag, revision)
+        if found is None:
+            return TagRow(tag)
+        self._touched.add(tag)
         return found
 
     def spec(self, tag: str) -> TagReference | None:
