@@ -82,6 +82,9 @@ class Settings:
         86400.0, "seconds after which an upload without progress is dropped"
     )
     purge_interval: float = _setting(600.0, "seconds between looks for expired uploads")
+    undelete_window: float = _setting(
+        604800.0, "seconds for which a deleted stream or tag can be brought back"
+    )
     drain_timeout: float = _setting(30.0, "seconds that requests in flight get at shutdown")
     headers_timeout: float = _setting(10.0, "seconds for a request's header to arrive")
     idle_timeout: float = _setting(75.0, "seconds that an idle connection is kept")
@@ -277,6 +280,7 @@ def _validate(settings: Settings) -> None:
 
 def _validate_numbers(settings: Settings) -> None:
     for name in ("token_lifetime", "key_lifetime", "upload_expiry", "purge_interval",
+                 "undelete_window",
                  "drain_timeout", "headers_timeout", "idle_timeout", "stall_timeout"):  # fmt: skip
         if getattr(settings, name) <= 0:
             raise SettingInvalid(f"{name}: more than 0 seconds")

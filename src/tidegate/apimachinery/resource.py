@@ -18,6 +18,10 @@ STANDARD = ("create", "delete", "deletecollection", "get", "list", "patch", "upd
 
 Cell = str | int | bool | None
 
+OBJECT_LIMIT = 1536 * 1024
+"""Bytes of an object with its managers: what etcd takes. It bounds what one object costs whoever
+reads, watches or changes it, however it came to be so large."""
+
 
 @dataclass(frozen=True, slots=True)
 class Column:
@@ -57,6 +61,7 @@ class Strategy(Generic[K]):
     validate: Callable[[K, K | None], Sequence[FieldError]] = _no_fault
     update_creates: bool = False  # PUT to a name that does not exist makes it
     counts_generation: bool = False  # metadata.generation counts changes outside metadata, status
+    size_limit: int = OBJECT_LIMIT  # bytes of an object with its managers
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -24,6 +24,8 @@ from tidegate.auth.rbac.authorizer import RbacAuthorizer
 from tidegate.auth.serviceaccounts import serving as accounts_serving
 from tidegate.auth.users import serving as users_serving
 from tidegate.config import Settings
+from tidegate.images import serving as images_serving
+from tidegate.images.streams.hosts import Hosts
 from tidegate.kinds import serving as kinds_serving
 from tidegate.metastore.database import Database
 from tidegate.metastore.documents import Documents
@@ -41,10 +43,14 @@ def served_resources(
     store: Documents,
     authorizer: RbacAuthorizer,
     identities: Identities,
+    hosts: Hosts,
 ) -> list[Served]:
     """Every resource of the API with what serves it, in the order of discovery."""
     return [
         *kinds_serving.serve(store),
+        *images_serving.serve(
+            store, database, authorizer, hosts, settings.undelete_window, time.time
+        ),
         *accounts_serving.serve(store, identities.accounts, time.time),
         *projects_serving.serve(store, authorizer, identities.accounts, time.time),
         *rbac_serving.serve(store, authorizer),

@@ -5,6 +5,7 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from ipaddress import ip_network
+from urllib.parse import urlsplit
 
 from tidegate.apimachinery.authorizer import User
 from tidegate.apimachinery.store import DocumentTransaction
@@ -25,6 +26,7 @@ from tidegate.auth.rbac.authorizer import RbacAuthorizer
 from tidegate.auth.serviceaccounts.tokens import ServiceAccountTokens
 from tidegate.auth.token_endpoint import TokenEndpoint
 from tidegate.config import Settings
+from tidegate.images.streams.hosts import Hosts
 from tidegate.metastore.documents import Documents
 from tidegate.metastore.open import open_database
 from tidegate.metastore.projects import purge_all
@@ -79,7 +81,9 @@ async def assemble(settings: Settings) -> AsyncIterator[Application]:
             origins,
             audit,
         )
-        served = served_resources(settings, database, store, authorizer, identities)
+        served = served_resources(
+            settings, database, store, authorizer, identities, image_hosts(settings)
+        )
         api = make_api(served, authorizer, identities, audit, origins)
         oauth = OAuthApplication(identities.oauth, origins, audit, exchanges=bool(settings.ci))
         namespaced = [each.resource.key for each in served if each.resource.namespaced]
@@ -88,6 +92,12 @@ async def assemble(settings: Settings) -> AsyncIterator[Application]:
             stack.callback(asyncio.create_task(loop).cancel)
         others: dict[str, Handler] = {TOKEN_PATH: token, **dict.fromkeys(OAUTH_PATHS, oauth)}
         yield Application(registry, api, others, database, api.end_watches)
+
+
+def image_hosts(settings: Settings) -> Hosts:
+    """The names under which images are pulled: by pods of the cluster, and by everybody."""
+    internal = next(iter(settings.pull_secret_hosts), "")
+    return Hosts(internal, urlsplit(settings.public_url).netloc)
 
 
 def _provision(

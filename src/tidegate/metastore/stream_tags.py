@@ -7,8 +7,10 @@ events go on and the tag can be brought back. `changed` is the stream's revision
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from tidegate.metastore.batches import batches
 from tidegate.metastore.database import Database, Transaction
 from tidegate.metastore.tag_events import SHOWN, TagEvent
+from tidegate.oci.name import RepositoryName
 
 _LIVE = "(t.spec IS NOT NULL OR t.current IS NOT NULL OR t.conditions IS NOT NULL)"
 _COLUMNS = "t.name, t.spec, t.tracks, t.conditions, t.hidden, t.newest, t.current, t.changed"
@@ -176,6 +178,84 @@ async def read_one(db: Database, repository_id: int, name: str) -> ShownTag | No
         (repository_id, name),
     )
     return _joined(rows, events)[0]
+
+
+class Extent(NamedTuple):
+    """About how much a stream is to read: its repository, and its tags and events up to a bound."""
+
+    repository_id: int
+    tags: int
+    events: int
+
+
+async def read_extents(
+    db: Database, names: Sequence[RepositoryName], bound: int
+) -> dict[RepositoryName, Extent]:
+    """How much the streams of these repositories are, counted to `bound`."""
+    found: dict[RepositoryName, Extent] = {}
+    for marks, values in batches(names):
+        rows = await db.fetch(
+            "SELECT r.name, r.id,"  # noqa: S608
+            " (SELECT count(*) FROM (SELECT 1 FROM stream_tags t"
+            f" WHERE t.repository_id = r.id AND {_LIVE} LIMIT ?) tagged),"
+            " (SELECT count(*) FROM (SELECT 1 FROM tag_events e"
+            " WHERE e.repository_id = r.id LIMIT ?) happened)"
+            f" FROM repositories r WHERE r.name IN ({marks})",
+            (bound, bound, *values),
+        )
+        found.update((RepositoryName(name), Extent(*rest)) for name, *rest in rows)
+    return found
+
+
+async def read_whole(
+    db: Database, repository_ids: Sequence[int], *, few: bool
+) -> dict[int, list[ShownTag]]:
+    """All tags of some streams, in no order; `few` says that they are read at once."""
+    read = db.fetch if few else db.scan
+    found: dict[int, list[ShownTag]] = {}
+    for marks, values in batches(repository_ids):
+        rows = await read(
+            f"SELECT t.repository_id, {_COLUMNS} FROM stream_tags t"  # noqa: S608
+            f" WHERE t.repository_id IN ({marks}) AND {_LIVE}",
+            values,
+        )
+        events = await read(
+            f"SELECT t.repository_id, e.tag, {_EVENT} FROM stream_tags t"  # noqa: S608
+            " JOIN tag_events e ON e.repository_id = t.repository_id AND e.tag = t.name"
+            f" AND e.number > t.hidden AND e.number > t.newest - {SHOWN} AND e.removed_at IS NULL"
+            " AND e.how NOT IN ('delete', 'undelete')"
+            f" WHERE t.repository_id IN ({marks}) ORDER BY t.repository_id, e.tag, e.number DESC",
+            values,
+        )
+        of_tag: dict[tuple[int, str], list[TagEvent]] = {}
+        for repository_id, tag, *event in events:
+            of_tag.setdefault((repository_id, tag), []).append(TagEvent(*event))
+        for repository_id, *row in rows:
+            shown = ShownTag(TagRow(*row), of_tag.get((repository_id, row[0]), ()))
+            found.setdefault(repository_id, []).append(shown)
+    return found
+
+
+async def read_count(db: Database, repository_id: int) -> int:
+    """How many tags a stream has."""
+    rows = await db.scan(
+        f"SELECT count(*) FROM stream_tags t WHERE t.repository_id = ? AND {_LIVE}",  # noqa: S608
+        (repository_id,),
+    )
+    return int(rows[0][0])
+
+
+async def read_older(db: Database, repository_id: int) -> int:
+    """How many events of a stream's tags are not among those that are shown."""
+    rows = await db.scan(
+        "SELECT count(*) FROM stream_tags t"  # noqa: S608
+        " JOIN tag_events e ON e.repository_id = t.repository_id AND e.tag = t.name"
+        f" AND e.number > t.hidden AND e.number <= t.newest - {SHOWN} AND e.removed_at IS NULL"
+        " AND e.how NOT IN ('delete', 'undelete')"
+        f" WHERE t.repository_id = ? AND t.newest - t.hidden > {SHOWN}",
+        (repository_id,),
+    )
+    return int(rows[0][0])
 
 
 def _joined(rows: Sequence[Sequence[object]], events: Sequence[Sequence[object]]) -> list[ShownTag]:

@@ -14,7 +14,7 @@ from tidegate.apimachinery.documents.creating import Creates
 from tidegate.apimachinery.documents.ending import Ends, ending_of
 from tidegate.apimachinery.documents.listing import Listings
 from tidegate.apimachinery.documents.matching import Matching
-from tidegate.apimachinery.documents.updating import Updates
+from tidegate.apimachinery.documents.updating import Turns, Updates
 from tidegate.apimachinery.documents.writing import Companions, Writing
 from tidegate.apimachinery.meta import Object
 from tidegate.apimachinery.resource import Resource
@@ -45,6 +45,7 @@ class DocumentStorage(Generic[K]):
     `companions(tx, object)` makes other documents in the unit that creates an object. Kinds whose
     end is more than metadata.finalizers say so with `may_go(object)`, whether one can go now as
     far as its finalizers allow, and `terminating(object)`, which changes one that cannot.
+    Several storages of the same documents share their `turns`.
     """
 
     def __init__(
@@ -58,6 +59,7 @@ class DocumentStorage(Generic[K]):
         terminating: Callable[[K], None] | None = None,
         clock: Callable[[], float] = time.time,
         new_uid: Callable[[], str] = _random_uid,
+        turns: Turns | None = None,
     ) -> None:
         self.resource = resource
         self._store = store
@@ -68,7 +70,7 @@ class DocumentStorage(Generic[K]):
             resource, store, admission, companions, {resource.key: ending}, clock, new_uid
         )
         self._creates = Creates(writing)
-        self._updates = Updates(writing, self._creates)
+        self._updates = Updates(writing, self._creates, turns or Turns())
         self._ends = Ends(writing, self._listings)
 
     async def get(self, call: Call, name: str) -> bytes:

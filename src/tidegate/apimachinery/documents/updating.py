@@ -50,20 +50,30 @@ class _Overtaken(Exception):
     """Somebody else wrote since the object was read."""
 
 
-class Updates(Generic[K]):
-    """Updates of one resource."""
+class Turns:
+    """Whose turn it is to change an object, among all in this process who would."""
 
-    def __init__(self, writing: Writing[K], creates: Creates[K]) -> None:
+    def __init__(self) -> None:
+        self._turns: WeakValueDictionary[Key, asyncio.Lock] = WeakValueDictionary()
+
+    def of(self, key: Key) -> asyncio.Lock:
+        """What to hold while changing the object."""
+        return self._turns.get(key) or self._turns.setdefault(key, asyncio.Lock())
+
+
+class Updates(Generic[K]):
+    """Updates of one resource; others who change the same objects share the `turns`."""
+
+    def __init__(self, writing: Writing[K], creates: Creates[K], turns: Turns) -> None:
         self._writing = writing
         self._creates = creates
-        self._turns: WeakValueDictionary[Key, asyncio.Lock] = WeakValueDictionary()
+        self._turns = turns
         self._decode = msgspec.json.Decoder(writing.resource.type).decode
 
     async def update(self, call: Call, name: str, change: Change, *, creates: bool) -> Updated:
         """See `storage.Updater`."""
         key = Key(self._writing.resource.key, call.namespace, name)
-        turn = self._turns.get(key) or self._turns.setdefault(key, asyncio.Lock())
-        async with turn:
+        async with self._turns.of(key):
             return await self._in_turn(call, key, change, creates=creates)
 
     async def _in_turn(self, call: Call, key: Key, change: Change, *, creates: bool) -> Updated:

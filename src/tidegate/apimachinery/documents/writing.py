@@ -21,10 +21,6 @@ from tidegate.apimachinery.store import DocumentTransaction, ObjectStore
 
 K = TypeVar("K", bound=Object)
 
-OBJECT_LIMIT = 1536 * 1024
-"""Bytes of an object with its managers: what etcd takes. It bounds what one object costs whoever
-reads, watches or changes it, however it came to be so large."""
-
 Companions = Callable[[DocumentTransaction, K], None]
 """Makes other documents in the unit that makes an object."""
 
@@ -79,11 +75,10 @@ class Writing(Generic[K]):
         faults += self.resource.strategy.validate(new, old)
         if faults:
             raise invalid_object(self.resource.qualified_kind, new.metadata.name, faults)
-        size = len(msgspec.json.encode(new))
-        if size > OBJECT_LIMIT and (old is None or size > len(msgspec.json.encode(old))):
+        size, limit = len(msgspec.json.encode(new)), self.resource.strategy.size_limit
+        if size > limit and (old is None or size > len(msgspec.json.encode(old))):
             raise RequestTooLarge(
-                f"Request entity too large: the object would have {size} bytes, "
-                f"limit is {OBJECT_LIMIT}"
+                f"Request entity too large: the object would have {size} bytes, limit is {limit}"
             )
 
     async def admit(self, asked: Admitted) -> None:

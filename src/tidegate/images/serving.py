@@ -1,0 +1,41 @@
+"""The resources of image.openshift.io, each joined to what serves it."""
+
+from collections.abc import Callable
+
+from tidegate.apimachinery.authorizer import Authorizer
+from tidegate.apimachinery.documents.storage import DocumentStorage
+from tidegate.apimachinery.http.endpoints import Served
+from tidegate.images.kinds.image import IMAGES
+from tidegate.images.kinds.image_stream import IMAGE_STREAMS
+from tidegate.images.streams.hosts import Hosts
+from tidegate.images.streams.layers import LayersStorage
+from tidegate.images.streams.secrets import SecretsStorage
+from tidegate.images.streams.storage import StatusStorage, Streams, StreamStorage
+from tidegate.images.streams.undelete import UndeleteStorage
+from tidegate.metastore.database import Database
+from tidegate.metastore.documents import Documents
+
+
+def serve(
+    store: Documents,
+    database: Database,
+    authorizer: Authorizer,
+    hosts: Hosts,
+    undelete_window: float,
+    clock: Callable[[], float],
+) -> list[Served]:
+    """What the API application serves of this room."""
+    streams = Streams(store, database, authorizer, hosts, clock)
+    return [
+        Served(IMAGES, DocumentStorage(IMAGES, store)),
+        Served(
+            IMAGE_STREAMS,
+            StreamStorage(streams),
+            {
+                "status": StatusStorage(streams),
+                "layers": LayersStorage(streams),
+                "secrets": SecretsStorage(store),
+                "undelete": UndeleteStorage(streams, undelete_window),
+            },
+        ),
+    ]

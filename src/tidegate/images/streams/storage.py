@@ -1,0 +1,180 @@
+"""What serves imagestreams: documents whose tags are rows.
+
+Lists, watches and deletions meet the headers, which hold all that selectors ask for, and what is
+shown of them is rendered; creates and updates are made of whole objects (`units`).
+"""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
+
+from tidegate.apimachinery.authorizer import Authorizer
+from tidegate.apimachinery.documents.storage import DocumentStorage
+from tidegate.apimachinery.documents.updating import Turns
+from tidegate.apimachinery.errors import FieldError
+from tidegate.apimachinery.meta import Object
+from tidegate.apimachinery.resource import Resource, Strategy
+from tidegate.apimachinery.storage import (
+    Call,
+    Change,
+    Deleted,
+    DeleteOptions,
+    ListOptions,
+    Page,
+    Updated,
+    Watch,
+    WatchOptions,
+)
+from tidegate.apimachinery.store import ObjectStore
+from tidegate.images.kinds.image_stream import (
+    IMAGE_STREAMS,
+    ImageStream,
+    stream_faults,
+    stream_name_fault,
+)
+from tidegate.images.streams.hosts import Hosts
+from tidegate.images.streams.planning import name_of, prepare_spec, prepare_status
+from tidegate.images.streams.rendering import heading
+from tidegate.images.streams.renderings import Renderings
+from tidegate.images.streams.units import StreamWrite
+from tidegate.images.streams.watching import RenderedWatch
+from tidegate.metastore.database import Database
+
+SIZE_LIMIT = 16 * 1024 * 1024
+"""Bytes of a whole stream in a write: twice what is shown of one."""
+
+_READS = 5
+"""Times that a stream is read which changes meanwhile; the last is as good as the others."""
+
+
+def _validate(new: ImageStream, _old: ImageStream | None) -> Sequence[FieldError]:
+    return stream_faults(new)
+
+
+class Streams:
+    """What the storages of streams share."""
+
+    def __init__(
+        self,
+        store: ObjectStore,
+        database: Database,
+        authorizer: Authorizer,
+        hosts: Hosts,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self.database = database
+        self.renderings = Renderings(database, hosts)
+        self.clock = clock
+        self._store = store
+        self._authorizer = authorizer
+        self._turns = Turns()
+        spec = Strategy(
+            name_fault=stream_name_fault,
+            prepare=prepare_spec,
+            validate=_validate,
+            counts_generation=True,
+            size_limit=SIZE_LIMIT,
+        )
+        self._of_spec = replace(IMAGE_STREAMS, strategy=spec, fields=_fields(hosts))
+        status = replace(spec, prepare=prepare_status, counts_generation=False)
+        self._of_status = replace(self._of_spec, strategy=status)
+        self.headers = DocumentStorage(self._of_spec, store)
+
+    def writing(self, call: Call) -> DocumentStorage[ImageStream]:
+        """What makes and changes whole streams for one call."""
+        write = StreamWrite(
+            self._store, self.database, self.renderings, self._authorizer, call, self.clock
+        )
+        resource: Resource[ImageStream] = self._of_status if call.subresource else self._of_spec
+        return DocumentStorage(
+            resource, write, admission=write, clock=self.clock, turns=self._turns
+        )
+
+    async def get(self, call: Call, name: str) -> bytes:
+        """The stream as it is now."""
+        for attempt in range(_READS):
+            header = heading(await self.headers.get(call, name))
+            kept = self.renderings.known(header.revision)
+            if kept is not None:
+                return kept.body
+            rendered = await self.renderings.one(header)
+            now = heading(await self.headers.get(call, name))
+            if now.revision == header.revision or attempt == _READS - 1:
+                break
+        return rendered.body
+
+    async def update(self, call: Call, name: str, change: Change) -> Updated:
+        """Change a stream, and show what it became."""
+        updated = await self.writing(call).update(call, name, change)
+        return updated._replace(body=await self.written(call, updated.body))
+
+    async def written(self, call: Call, body: bytes) -> bytes:
+        """A stream that was written, as it is shown; a dry run shows what it would be itself."""
+        if call.dry_run:
+            return body
+        return (await self.renderings.one(heading(body))).body
+
+
+class StreamStorage:
+    """All verbs of imagestreams."""
+
+    def __init__(self, streams: Streams) -> None:
+        self._streams = streams
+
+    async def get(self, call: Call, name: str) -> bytes:
+        return await self._streams.get(call, name)
+
+    async def list(self, call: Call, options: ListOptions) -> Page:
+        page = await self._streams.headers.list(call, options)
+        rendered = await self._streams.renderings.many([heading(each) for each in page.bodies])
+        return page._replace(bodies=[each.body for each in rendered])
+
+    async def create(self, call: Call, new: Object) -> bytes:
+        body = await self._streams.writing(call).create(call, new)
+        return await self._streams.written(call, body)
+
+    async def update(
+        self, call: Call, name: str, change: Change, *, creates: bool = False
+    ) -> Updated:
+        """See `storage.Updater`; a stream that is not there is made by create alone."""
+        del creates
+        return await self._streams.update(call, name, change)
+
+    async def delete(self, call: Call, name: str, options: DeleteOptions) -> Deleted:
+        return await self._streams.headers.delete(call, name, options)
+
+    async def delete_collection(
+        self, call: Call, selected: ListOptions, options: DeleteOptions
+    ) -> Page:
+        return await self._streams.headers.delete_collection(call, selected, options)
+
+    async def watch(self, call: Call, options: WatchOptions) -> Watch:
+        headers = await self._streams.headers.watch(call, options)
+        return RenderedWatch(headers, self._streams.renderings)
+
+
+class StatusStorage:
+    """imagestreams/status: what happened to tags, written by pruning and imports of others."""
+
+    def __init__(self, streams: Streams) -> None:
+        self._streams = streams
+
+    async def get(self, call: Call, name: str) -> bytes:
+        return await self._streams.get(call, name)
+
+    async def update(
+        self, call: Call, name: str, change: Change, *, creates: bool = False
+    ) -> Updated:
+        """See `storage.Updater`."""
+        del creates
+        return await self._streams.update(call, name, change)
+
+
+def _fields(hosts: Hosts) -> dict[str, Callable[[Any], str]]:
+    """The selectable fields of a header, where the repository is not yet said."""
+
+    def repository(stream: ImageStream) -> str:
+        return hosts.repository(name_of(stream)) or stream.spec.docker_image_repository
+
+    return {**IMAGE_STREAMS.fields, "status.dockerImageRepository": repository}

@@ -1,0 +1,132 @@
+"""Writes of whole ImageStreams as units of work: the port that `DocumentStorage` writes through.
+
+    get      the stream as it is shown, so that a change is made to what its writer saw
+    admit    the plan of what the change does; whether its writer may read what tags come from
+    write    in the unit, the plan done to header and rows; all else is a document like others
+
+One `StreamWrite` serves one call. Invariant: a plan is done to the revision that it was made from,
+which `DocumentStorage` checks in the unit.
+"""
+
+from collections.abc import Callable
+from typing import TypeVar
+
+from tidegate.apimachinery.authorizer import Attributes, Authorizer
+from tidegate.apimachinery.documents.beside import weighed
+from tidegate.apimachinery.documents.units import Accompanied
+from tidegate.apimachinery.storage import Admitted, Call
+from tidegate.apimachinery.store import Document, DocumentTransaction, Key, ObjectStore
+from tidegate.images.kinds.image_stream import ImageStream
+from tidegate.images.streams.applying import apply
+from tidegate.images.streams.hosts import Hosts
+from tidegate.images.streams.planning import (
+    Plan,
+    foreign_sources,
+    malformed,
+    plan_spec,
+    plan_status,
+)
+from tidegate.images.streams.refusals import not_readable, refused
+from tidegate.images.streams.rendering import composed, heading
+from tidegate.images.streams.renderings import Renderings
+from tidegate.images.streams.stream import TAG, Actor, Stream, key_of
+from tidegate.images.streams.unit_rendering import shown_in
+from tidegate.metastore.database import Database, Transaction
+from tidegate.metastore.documents import DocumentUnit
+from tidegate.oci.name import RepositoryName
+
+T = TypeVar("T")
+
+
+class StreamWrite(Accompanied):
+    """The `ObjectStore` and the `Admission` of one call that writes a stream."""
+
+    def __init__(
+        self,
+        store: ObjectStore,
+        database: Database,
+        renderings: Renderings,
+        authorizer: Authorizer,
+        call: Call,
+        clock: Callable[[], float],
+    ) -> None:
+        super().__init__(store, self._run)
+        self._documents = store
+        self._database = database
+        self._renderings = renderings
+        self._authorizer = authorizer
+        self._call = call
+        self._clock = clock
+        self._plan: Plan | None = None
+        self._readable: set[RepositoryName] = set()
+        self._warnings: list[str] = []
+
+    async def get(self, key: Key) -> Document | None:
+        """See `ObjectStore`; a stream as it is shown."""
+        document = await self._documents.get(key)
+        if document is None:
+            return None
+        rendered = await self._renderings.one(heading(document.body))
+        return document._replace(body=rendered.body)
+
+    async def admit(self, asked: Admitted) -> None:
+        """Plan the write; `Invalid` for tags whose source is not for the writer to read."""
+        new, old = asked.new, asked.old
+        if not isinstance(new, ImageStream) or not (old is None or isinstance(old, ImageStream)):
+            return
+        weight = self._call.weight + 200 * (len(new.spec.tags) + len(new.status.tags))
+        if self._call.subresource and old is not None:
+            self._plan = await weighed(weight, plan_status, new, old)
+            return
+        plan = await weighed(weight, plan_spec, new, old)
+        faults = malformed(plan)
+        if faults:
+            raise refused(new.metadata.name, faults)
+        sources = foreign_sources(plan)
+        for source, tags in sources.items():
+            if not await self._may_read(source):
+                faults += [not_readable(tag, source) for tag in tags]
+        if faults:
+            raise refused(new.metadata.name, faults)
+        self._plan, self._readable = plan, set(sources)
+
+    async def _may_read(self, source: RepositoryName) -> bool:
+        wanted = Attributes("get", "imagestreams/layers", source.project, source.stream)
+        return await self._authorizer.authorize(self._call.user, wanted)
+
+    async def _run(self, unit: Callable[[DocumentTransaction], T]) -> T:
+        try:
+            return await self._database.write(lambda tx: unit(_StreamUnit(tx, self)))
+        finally:
+            self._call.warnings.extend(dict.fromkeys(self._warnings))
+
+    def put(self, tx: Transaction, key: Key) -> Document | None:
+        """Do the plan in a unit; None when it is of another object."""
+        plan = self._plan
+        if plan is None or key != key_of(plan.name):
+            return None
+        actor = Actor(self._call.user.name, TAG, self._clock())
+        stream, document = apply(tx, plan, actor, self._readable, self._renderings.hosts)
+        self._warnings = stream.warnings
+        if not self._call.dry_run:
+            return document
+        return document._replace(body=_rendered(tx, stream, document, self._renderings.hosts))
+
+
+class _StreamUnit(DocumentUnit):
+    """A unit in which the stream of a plan is written by it, not as a document."""
+
+    def __init__(self, tx: Transaction, write: StreamWrite) -> None:
+        super().__init__(tx)
+        self._transaction = tx
+        self._write = write
+
+    def put(self, key: Key, uid: str, encode: Callable[[int], bytes]) -> Document:
+        written = self._write.put(self._transaction, key)
+        return super().put(key, uid, encode) if written is None else written
+
+
+def _rendered(tx: Transaction, stream: Stream, document: Document, hosts: Hosts) -> bytes:
+    """What a dry run answers: the stream as only its unit sees it."""
+    header = heading(document.body)
+    return composed(header, shown_in(tx, stream.repository_id, header, hosts), hosts)
