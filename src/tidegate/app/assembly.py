@@ -26,6 +26,7 @@ from tidegate.auth.rbac.authorizer import RbacAuthorizer
 from tidegate.auth.serviceaccounts.tokens import ServiceAccountTokens
 from tidegate.auth.token_endpoint import TokenEndpoint
 from tidegate.config import Settings
+from tidegate.images.adoption import Older
 from tidegate.images.streams.hosts import Hosts
 from tidegate.metastore.documents import Documents
 from tidegate.metastore.open import open_database
@@ -50,6 +51,7 @@ async def assemble(settings: Settings) -> AsyncIterator[Application]:
         stack.push_async_callback(store.close)
         driver = Filesystem(settings.data)
         stack.callback(driver.close)
+        blobs = BlobStore(driver)
         audit = _audit(settings)
         stack.callback(audit.close)
         hashes = PasswordHashes()
@@ -68,7 +70,7 @@ async def assemble(settings: Settings) -> AsyncIterator[Application]:
         )
         registry = Registry(
             database,
-            BlobStore(driver),
+            blobs,
             Access(identities.authenticator, provisioning, origins),
             audit,
             provisioning,
@@ -88,7 +90,8 @@ async def assemble(settings: Settings) -> AsyncIterator[Application]:
         oauth = OAuthApplication(identities.oauth, origins, audit, exchanges=bool(settings.ci))
         namespaced = [each.resource.key for each in served if each.resource.namespaced]
         ending = Ending(store, namespaced, lambda project: purge_all(database, project))
-        for loop in loops(settings, database, store, registry, identities, ending):
+        older = Older(database, blobs, Hosts())
+        for loop in loops(settings, database, store, registry, identities, ending, older):
             stack.callback(asyncio.create_task(loop).cancel)
         others: dict[str, Handler] = {TOKEN_PATH: token, **dict.fromkeys(OAUTH_PATHS, oauth)}
         yield Application(registry, api, others, database, api.end_watches)

@@ -10,11 +10,13 @@ from tidegate.config import Settings
 from tidegate.controllers.adoption import adopt_projects
 from tidegate.controllers.change_compaction import compact_changes
 from tidegate.controllers.event_expiry import expire_events
+from tidegate.controllers.image_adoption import adopt_images
 from tidegate.controllers.key_rotation import rotate_keys
 from tidegate.controllers.namespaces import keep_namespaces
 from tidegate.controllers.pull_secrets import renew_pull_secrets
 from tidegate.controllers.token_purge import purge_tokens
 from tidegate.controllers.upload_purge import purge_uploads
+from tidegate.images.adoption import Older
 from tidegate.metastore.database import Database
 from tidegate.metastore.documents import Documents
 from tidegate.registry.service import Registry
@@ -30,12 +32,13 @@ def loops(
     registry: Registry,
     identities: Identities,
     ending: Ending,
+    older: Older,
 ) -> list[Coroutine[Any, Any, None]]:
     """What each process does again and again beside serving."""
     return [
         purge_uploads(registry.uploads, settings.upload_expiry, settings.purge_interval),
         compact_changes(database, settings.purge_interval),
-        adopt_projects(database, store, lambda: identities.accounts.signer(time.time())),
+        _adopt(database, store, identities, older),
         keep_namespaces(
             store,
             ending,
@@ -47,3 +50,11 @@ def loops(
         expire_events(store, settings.purge_interval),
         rotate_keys(database, settings.key_lifetime, settings.purge_interval),
     ]
+
+
+async def _adopt(
+    database: Database, store: Documents, identities: Identities, older: Older
+) -> None:
+    """Take over older data: an image stream is in a project, so those come first."""
+    await adopt_projects(database, store, lambda: identities.accounts.signer(time.time()))
+    await adopt_images(older)
