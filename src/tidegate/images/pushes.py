@@ -96,9 +96,7 @@ async def _read(store: BlobStore, digest: Digest) -> bytes | None:
     """A configuration; None when it is larger than any that is read, or cannot be read."""
     try:
         with await store.open(digest) as blob:
-            if blob.size > CONFIG_LIMIT:
-                return None
-            return b"".join([piece async for piece in blob.read(0, blob.size)])
+            return await blob.whole() if blob.size <= CONFIG_LIMIT else None
     except StorageError:
         return None
 

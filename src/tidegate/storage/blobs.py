@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 
 _READ = 1 << 20
 
+_IN_LOOP = 64 * 1024
+"""Bytes of a blob that is read in the event loop: a thread costs more than reading them."""
+
 
 class StoredBlob(NamedTuple):
     """A blob on disk; `modified` in epoch seconds."""
@@ -70,6 +73,16 @@ class OpenBlob:
                 raise StorageError(f"{self._path}: ends at {offset}, {end} expected")
             yield piece
             offset += len(piece)
+
+    async def whole(self) -> bytes:
+        """All of it: for what is known to be small, as a configuration."""
+        if self.fd is None or self.size > _IN_LOOP:
+            return b"".join([piece async for piece in self.read(0, self.size)])
+        with posix.storage_errors(self._path):
+            content = os.pread(self.fd, self.size, 0)
+        if len(content) < self.size:
+            raise StorageError(f"{self._path}: ends at {len(content)}, {self.size} expected")
+        return content
 
     def close(self) -> None:
         """Close the file; may be repeated."""
