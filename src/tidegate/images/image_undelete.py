@@ -5,9 +5,11 @@ stream brings back what belongs to it. Whoever brings those back calls `bring_ba
 so that no tag names an image that is not there. What garbage collection has forgotten stays gone.
 """
 
+from collections.abc import Callable
+
 import msgspec
 
-from tidegate.apimachinery.documents.bodies import restamped
+from tidegate.apimachinery.documents.bodies import decoded, restamped
 from tidegate.apimachinery.documents.units import run
 from tidegate.apimachinery.errors import BadRequest, exists_already, missing
 from tidegate.apimachinery.meta import Object
@@ -23,6 +25,15 @@ TOGETHER = 1000
 """Images that come back with one at most: as many as an image may have around it elsewhere."""
 
 
+_OF_ITS_END = (
+    "deletionTimestamp",
+    "deletionGracePeriodSeconds",
+    "finalizers",
+    "ownerReferences",
+)
+"""Metadata that does not come back: what waited for its end has had it, and owners may be gone."""
+
+
 class _Child(msgspec.Struct):
     digest: str = ""
 
@@ -36,13 +47,13 @@ class _Image(msgspec.Struct, rename="camel"):
 _DECODE = msgspec.json.Decoder(_Image).decode
 
 
-def bring_back(rows: Transaction, image: str) -> Document | None:
-    """Undo the last delete of an image, and of its children and referrers.
+def bring_back(rows: Transaction, image: str, since: float = 0.0) -> Document | None:
+    """Undo the last delete of an image, and of its children and referrers, if it was after `since`.
 
-    None when it is there, or when no deleted image of that name is kept.
+    None when it is there, or when no such image is kept.
     """
     unit = DocumentUnit(rows)
-    back = _restored(rows, unit, image)
+    back = _restored(rows, unit, image, since)
     if back is None:
         return None
     waiting, seen = _around(rows, image, back), {image}
@@ -51,19 +62,23 @@ def bring_back(rows: Transaction, image: str) -> Document | None:
         if each in seen:
             continue
         seen.add(each)
-        found = _restored(rows, unit, each)
+        found = _restored(rows, unit, each, since)
         if found is not None:
             waiting += _around(rows, each, found)
     return back
 
 
-def _restored(rows: Transaction, unit: DocumentUnit, image: str) -> Document | None:
+def _restored(rows: Transaction, unit: DocumentUnit, image: str, since: float) -> Document | None:
     key = Key(IMAGES.key, "", image)
     kept = deleted.newest(rows, key)
-    if kept is None or unit.get(key) is not None:
+    if kept is None or kept.deleted_at < since or unit.get(key) is not None:
         return None
     deleted.take_back(rows, key, kept.uid)
-    return unit.put(key, kept.uid, lambda revision: restamped(kept.body, str(revision)))
+    values = decoded(kept.body)
+    for each in _OF_ITS_END:
+        values["metadata"].pop(each, None)
+    body = msgspec.json.encode(values)
+    return unit.put(key, kept.uid, lambda revision: restamped(body, str(revision)))
 
 
 def _around(rows: Transaction, image: str, document: Document) -> list[str]:
@@ -73,10 +88,14 @@ def _around(rows: Transaction, image: str, document: Document) -> list[str]:
 
 
 class ImageUndeletes:
-    """Creates of `images/NAME/undelete`; the answer is the Image."""
+    """Creates of `images/NAME/undelete`, `window` seconds after its delete; answers the Image."""
 
-    def __init__(self, store: ObjectStore, database: Database) -> None:
+    def __init__(
+        self, store: ObjectStore, database: Database, window: float, clock: Callable[[], float]
+    ) -> None:
         self._store = guarded(store, database)
+        self._window = window
+        self._clock = clock
 
     async def create(self, call: Call, new: Object) -> bytes:
         """See `storage.Creater`: 404 for what is not kept, 409 for what is there."""
@@ -86,12 +105,14 @@ class ImageUndeletes:
                 f"({call.name})"
             )
 
+        since = self._clock() - self._window
+
         def unit(tx: DocumentTransaction) -> Document:
             if not isinstance(tx, ImageUnit):
                 raise TypeError("not a unit of images")
             if tx.get(Key(IMAGES.key, "", call.name)) is not None:
                 raise exists_already(IMAGES.qualified, call.name)
-            back = bring_back(tx.rows, call.name)
+            back = bring_back(tx.rows, call.name, since)
             if back is None:
                 raise missing(IMAGES.qualified, call.name)
             return back

@@ -38,9 +38,9 @@ async def referrers_of(db: Database, repository: RepositoryName, digest: Digest)
     for suffix in _COSIGN:
         manifest = await manifests.by_tag(db, repository, Tag(start + suffix))
         if manifest is not None:
-            found[manifest.digest] = Attached(manifest.digest, tag=start + suffix)
+            found[manifest.digest] = Attached(str(manifest.digest), tag=start + suffix)
     for each in await manifests.referrers(db, repository, digest, None, "", SHOWN):
-        attached = found.setdefault(each.digest, Attached(each.digest))
+        attached = found.setdefault(each.digest, Attached(str(each.digest)))
         attached.artifact_type = each.artifact_type or ""
     return list(found.values())[:SHOWN]
 

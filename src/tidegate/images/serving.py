@@ -3,10 +3,15 @@
 from collections.abc import Callable
 
 from tidegate.apimachinery.authorizer import Authorizer
-from tidegate.apimachinery.documents.storage import DocumentStorage
 from tidegate.apimachinery.http.endpoints import Served
+from tidegate.images.image_storage import ImageStorage
+from tidegate.images.image_undelete import ImageUndeletes
+from tidegate.images.imports import ImportStorage
 from tidegate.images.kinds.image import IMAGES
+from tidegate.images.kinds.image_signature import IMAGE_SIGNATURES
 from tidegate.images.kinds.image_stream import IMAGE_STREAMS
+from tidegate.images.kinds.image_stream_import import IMAGE_STREAM_IMPORTS
+from tidegate.images.signatures import SignatureStorage
 from tidegate.images.streams.hosts import Hosts
 from tidegate.images.streams.layers import LayersStorage
 from tidegate.images.streams.secrets import SecretsStorage
@@ -27,7 +32,12 @@ def serve(
     """What the API application serves of this room."""
     streams = Streams(store, database, authorizer, hosts, clock)
     return [
-        Served(IMAGES, DocumentStorage(IMAGES, store)),
+        Served(
+            IMAGES,
+            ImageStorage(store, database, clock),
+            {"undelete": ImageUndeletes(store, database, undelete_window, clock)},
+        ),
+        Served(IMAGE_SIGNATURES, SignatureStorage(store, clock)),
         Served(
             IMAGE_STREAMS,
             StreamStorage(streams),
@@ -38,4 +48,5 @@ def serve(
                 "undelete": UndeleteStorage(streams, undelete_window),
             },
         ),
+        Served(IMAGE_STREAM_IMPORTS, ImportStorage(store)),
     ]
