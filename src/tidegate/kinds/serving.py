@@ -1,28 +1,36 @@
 """These kinds, each joined to the storage of its documents."""
 
+from collections.abc import Callable
+
 from tidegate.apimachinery.documents.storage import DocumentStorage
 from tidegate.apimachinery.http.endpoints import Served
+from tidegate.apimachinery.resource import Resource
 from tidegate.apimachinery.store import ObjectStore
 from tidegate.kinds.config_map import CONFIG_MAPS
 from tidegate.kinds.event import EVENTS
 from tidegate.kinds.limit_range import LIMIT_RANGES
-from tidegate.kinds.resource_quota import RESOURCE_QUOTA_STATUS, RESOURCE_QUOTAS
+from tidegate.kinds.resource_quota import RESOURCE_QUOTA_STATUS, RESOURCE_QUOTAS, ResourceQuota
 from tidegate.kinds.tag_policy import TAG_POLICIES
 
 RESOURCES = (CONFIG_MAPS, EVENTS, LIMIT_RANGES, RESOURCE_QUOTAS, TAG_POLICIES)
 """All resources of this room."""
 
 
-def serve(store: ObjectStore) -> list[Served]:
+QuotaStorage = Callable[[Resource[ResourceQuota]], DocumentStorage[ResourceQuota]]
+"""Makes the storage of quotas, or of their status: another room knows what is used of one."""
+
+
+def serve(store: ObjectStore, quotas: QuotaStorage | None = None) -> list[Served]:
     """What the API application serves of this room."""
+    quotas = quotas or (lambda resource: DocumentStorage(resource, store))
     return [
         Served(CONFIG_MAPS, DocumentStorage(CONFIG_MAPS, store)),
         Served(EVENTS, DocumentStorage(EVENTS, store)),
         Served(LIMIT_RANGES, DocumentStorage(LIMIT_RANGES, store)),
         Served(
             RESOURCE_QUOTAS,
-            DocumentStorage(RESOURCE_QUOTAS, store),
-            {"status": DocumentStorage(RESOURCE_QUOTA_STATUS, store)},
+            quotas(RESOURCE_QUOTAS),
+            {"status": quotas(RESOURCE_QUOTA_STATUS)},
         ),
         Served(TAG_POLICIES, DocumentStorage(TAG_POLICIES, store)),
     ]

@@ -28,6 +28,7 @@ _PART = (
     "SELECT d.namespace, d.name, d.uid, d.revision, d.body FROM documents d"
     " WHERE d.resource = ? AND {} ORDER BY d.namespace, d.name LIMIT ?"
 )
+_COUNT = "SELECT count(*) FROM documents WHERE resource = ? AND namespace = ?"
 _WITHIN = "d.namespace = ? AND d.name > ?"
 _ANYWHERE = "(d.namespace, d.name) > (?, ?)"
 
@@ -119,6 +120,16 @@ def of_namespace(
     for resource, body in rows:
         found.setdefault(resource, []).append(bytes(body))
     return found
+
+
+def count(tx: Transaction, resource: str, namespace: str) -> int:
+    """How many documents of a resource a namespace has."""
+    return int(tx.fetch(_COUNT, (resource, namespace))[0][0])
+
+
+async def counted(db: Database, resource: str, namespace: str) -> int:
+    """As `count`, outside of a unit."""
+    return int((await db.scan(_COUNT, (resource, namespace)))[0][0])
 
 
 def put(tx: Transaction, key: Key, uid: str, encode: Callable[[int], bytes]) -> Document:

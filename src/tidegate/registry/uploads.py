@@ -13,7 +13,9 @@ import asyncio
 import time
 import uuid
 
-from tidegate.metastore import links, projects, uploads
+from tidegate.images import incoming
+from tidegate.images.streams.errors import StreamRefused
+from tidegate.metastore import projects, uploads
 from tidegate.metastore.database import Database, Transaction
 from tidegate.metastore.uploads import Upload
 from tidegate.oci.digest import ALGORITHMS, Digest
@@ -236,9 +238,14 @@ class Uploads:
             projects.require(tx, repository.project)
             if upload_id is not None and not uploads.finish(tx, upload_id):
                 raise UploadUnknown  # ended meanwhile, maybe with the project of that time
-            links.link(tx, repository, digest, size, now)
+            incoming.link(tx, repository, digest, size, now)
 
-        await self._database.write(link)
+        try:
+            await self._database.write(link)
+        except StreamRefused:
+            if upload_id is not None:
+                await self._database.write(lambda tx: uploads.finish(tx, upload_id), durable=False)
+            raise
 
 
 def _algorithm(request: Request) -> str:

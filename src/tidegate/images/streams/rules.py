@@ -36,22 +36,28 @@ class _Annotated(msgspec.Struct):
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """The rules of one project as of a unit of work."""
+    """The rules of one project as of a unit of work.
+
+    `held` are the bytes that the project held then, if any quota limits them.
+    """
 
     project: str
     limit_ranges: Sequence[bytes] = ()
     quotas: Sequence[bytes] = ()
     policies: Sequence[Policy] = ()
+    held: int = 0
 
     @classmethod
     def load(cls, tx: Transaction, project: str) -> "Rules":
-        """Read the rules; they hold until the unit ends."""
+        """Read the rules, before the unit adds anything; they hold until it ends."""
         bodies = document_rows.of_namespace(tx, project, _KINDS)
+        own = bodies.get(RESOURCE_QUOTAS.key, ())
         return cls(
             project,
             bodies.get(LIMIT_RANGES.key, ()),
-            bodies.get(RESOURCE_QUOTAS.key, ()),
+            own,
             [policies.policy_of(body) for body in bodies.get(TAG_POLICIES.key, ())],
+            quotas.held(tx, project, own),
         )
 
     def limits_of_streams(self, resource: str) -> bool:
@@ -107,9 +113,17 @@ class Rules:
             limits.check_image(size, self.limit_ranges)
 
     def check_storage(self, tx: Transaction) -> None:
-        """Raise `QuotaExceeded` when the project holds more bytes than it may."""
+        """Raise `QuotaExceeded` when the unit has added more bytes than the project may hold."""
         if self.quotas:
-            quotas.check_storage(tx, self.project, self.quotas)
+            quotas.check_storage(tx, self.project, self.quotas, self.held)
+
+    def check_return(self, tx: Transaction, size: int) -> None:
+        """Raise `QuotaExceeded` when a stream of so many bytes may not come back.
+
+        They are `usage.would_add`, read before the unit.
+        """
+        if self.quotas:
+            quotas.check_return(tx, self.project, self.quotas, size)
 
     def _told(self, asked: Asked) -> list[str]:
         verdict = policies.faults(self.policies, asked)
