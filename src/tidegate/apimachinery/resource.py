@@ -66,13 +66,17 @@ class Strategy(Generic[K]):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Subresource:
-    """`RESOURCE/NAME/subresource`: its own verbs and kind (`type`), served by its own storage."""
+    """`RESOURCE/NAME/subresource`: its own verbs and kind (`type`), served by its own storage.
+
+    A get of one that is `paged` takes the options of a list and answers with a page.
+    """
 
     verbs: tuple[str, ...]
     kind: str
     type: type[Object]
     group: str = ""
     version: str = "v1"
+    paged: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -139,6 +139,12 @@ class Getter(Protocol):
     async def get(self, call: Call, name: str) -> bytes: ...
 
 
+class PageGetter(Protocol):
+    """What a paged subresource has in place of `Getter`."""
+
+    async def get_page(self, call: Call, name: str, options: ListOptions) -> bytes: ...
+
+
 class Lister(Protocol):
     async def list(self, call: Call, options: ListOptions) -> Page: ...
 

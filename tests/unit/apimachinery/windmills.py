@@ -89,6 +89,8 @@ REVIEWS = Resource(
     type=Review,
     namespaced=False,
     verbs=("create",),
-    subresources={"log": Subresource(verbs=("get", "watch"), kind="Review", type=Review)},
+    subresources={
+        "log": Subresource(verbs=("get", "watch"), kind="Review", type=Review, paged=True)
+    },
 )
 RESOURCES = (WINDMILLS, OLD_WINDMILLS, SECRETS, REVIEWS)

@@ -66,6 +66,11 @@ class Endpoint:
         return "update" in self.verbs or "patch" in self.verbs
 
     @property
+    def paged(self) -> bool:
+        """Whether a get takes the options of a list."""
+        return bool(self.subresource) and self.resource.subresources[self.subresource].paged
+
+    @property
     def reset(self) -> FieldSet:
         """The fields that a write here leaves as they are: status has a subresource of its own."""
         if self.subresource == "status":
@@ -165,7 +170,8 @@ def _of_subresource(
 
 def _checked(endpoint: Endpoint) -> Endpoint:
     for verb in endpoint.verbs:
-        if not callable(getattr(endpoint.storage, _PROTOCOLS[verb], None)):
+        method = "get_page" if verb == "get" and endpoint.paged else _PROTOCOLS[verb]
+        if not callable(getattr(endpoint.storage, method, None)):
             name = f"{endpoint.resource.key}/{endpoint.subresource}".rstrip("/")
             raise TypeError(f"what serves {name} cannot {verb}")
     return endpoint

@@ -19,9 +19,14 @@ def wanted_form(request: Request) -> Form:
 async def get(exchange: Exchange) -> Answer:
     """One object: always the newest, which satisfies every resourceVersion that was given out."""
     form = wanted_form(exchange.request)
-    revision(exchange.request)
-    body = await exchange.endpoint.storage.get(exchange.call, exchange.call.name)
-    return Answer(200, exchange.endpoint.encoding.object(form, body), form.content_type)
+    endpoint, call = exchange.endpoint, exchange.call
+    if endpoint.paged:
+        options = list_options(exchange.request, endpoint.resource)
+        body = await endpoint.storage.get_page(call, call.name, options)
+    else:
+        revision(exchange.request)
+        body = await endpoint.storage.get(call, call.name)
+    return Answer(200, endpoint.encoding.object(form, body), form.content_type)
 
 
 async def list_objects(exchange: Exchange) -> Answer:

@@ -193,6 +193,7 @@ def _sub_operation(resource: Declared, name: str, sub: Subresource, verb: str) -
         parameters=(
             *_in_path(resource.kind, spread=resource.namespaced, named=True),
             *form.parameters,
+            *((_CONTINUE, _LIMIT) if sub.paged and verb == "get" else ()),
         ),
         body=_body(verb, kind),
         consumes=PATCH_TYPES if verb == "patch" else ("*/*",),

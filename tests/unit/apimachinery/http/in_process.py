@@ -18,7 +18,7 @@ from tidegate.apimachinery.http.pages import Page
 from tidegate.apimachinery.http.request import Headers
 from tidegate.apimachinery.meta import Object, Wire, doc
 from tidegate.apimachinery.resource import Column, Resource, Strategy, Subresource
-from tidegate.apimachinery.storage import Call, Change, Updated
+from tidegate.apimachinery.storage import Call, Change, ListOptions, Updated
 from tidegate.observability.audit import AuditEvent
 
 T = TypeVar("T")
@@ -97,6 +97,7 @@ WIDGETS = Resource(
     namespaced=False,
     strategy=Strategy(update_creates=True),
     subresources={
+        "log": Subresource(verbs=("get",), kind="Review", type=Review, paged=True),
         "token": Subresource(verbs=("create",), kind="Review", type=Review),
         "status": Subresource(
             verbs=("get", "patch", "update"), kind="Widget", type=Widget, group="example.io"
@@ -130,6 +131,14 @@ class Reviews:
         return msgspec.json.encode(
             msgspec.structs.replace(new, answer=f"{call.user.name} {call.name}".strip())
         )
+
+
+class Log:
+    """Answers with the page that was asked for."""
+
+    async def get_page(self, call: Call, name: str, options: ListOptions) -> bytes:
+        answer = f"{call.user.name} {name} {options.limit} {options.token}"
+        return msgspec.json.encode(Review(answer=answer))
 
 
 class Broken:
@@ -207,7 +216,7 @@ class Api:
                 Served(
                     WIDGETS,
                     widgets,
-                    {"token": Reviews(), "status": widgets},
+                    {"log": Log(), "token": Reviews(), "status": widgets},
                     names_namespace=True,
                 ),
                 Served(NAMESPACES, DocumentStorage(NAMESPACES, self.store, clock=lambda: NOW)),

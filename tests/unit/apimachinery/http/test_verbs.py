@@ -220,6 +220,12 @@ def test_a_subresource_is_created_under_its_object(api: Api) -> None:
     assert answer.json()["answer"] == "root w"
 
 
+def test_a_get_of_a_paged_subresource_takes_the_options_of_a_list(api: Api) -> None:
+    found = api.ok("GET", f"{WIDGETS}/w/log?limit=7&continue=abc")
+    assert found["answer"] == "root w 7 abc"
+    assert api("GET", f"{WIDGETS}/w/log?limit=many").status_code == 400
+
+
 def test_dry_run_stores_nothing(api: Api) -> None:
     answer = api("POST", f"{SECRETS}?dryRun=All", json={"metadata": {"name": "s"}})
     assert answer.status_code == 201

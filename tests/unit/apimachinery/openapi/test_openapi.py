@@ -153,6 +153,15 @@ def test_operations_of_subresources_are_of_their_own_kind() -> None:
     assert "io.k8s.api.flour.v2.Grinding" in STABLE["components"]["schemas"]
 
 
+def test_a_get_of_a_paged_subresource_has_the_parameters_of_a_page() -> None:
+    windmill = "/apis/stable.example.com/v1/namespaces/{namespace}/windmills/{name}"
+    review = "/apis/authorization.openshift.io/v1/reviews/{name}"
+    for path, paged in ((f"{review}/log", True), (f"{windmill}/status", False)):
+        parameters = V2["paths"][path]["get"]["parameters"]
+        names = {each["name"] for each in parameters}
+        assert ({"continue", "limit"} <= names) is paged
+
+
 def test_a_reference_with_a_description_is_wrapped_in_version_3() -> None:
     schemas = CORE["components"]["schemas"]
     assert schemas["io.k8s.api.core.v1.Secret"]["properties"]["metadata"] == {
