@@ -15,6 +15,7 @@ from tidegate.controllers.key_rotation import rotate_keys
 from tidegate.controllers.namespaces import keep_namespaces
 from tidegate.controllers.pull_secrets import renew_pull_secrets
 from tidegate.controllers.token_purge import purge_tokens
+from tidegate.controllers.undelete_expiry import expire_deleted
 from tidegate.controllers.upload_purge import purge_uploads
 from tidegate.images.adoption import Older
 from tidegate.metastore.database import Database
@@ -48,6 +49,7 @@ def loops(
         renew_pull_secrets(store, identities.accounts.signer, PULL_SECRETS_INTERVAL),
         purge_tokens(store, settings.purge_interval),
         expire_events(store, settings.purge_interval),
+        expire_deleted(database, settings.undelete_window, settings.purge_interval),
         rotate_keys(database, settings.key_lifetime, settings.purge_interval),
     ]
 

@@ -41,7 +41,7 @@ def keep(tx: Transaction, document: Document) -> None:
         (*key, document.uid, time.time(), document.body),
     )
     if key.resource == IMAGE_STREAMS:
-        _rename(tx, f"{key.namespace}/{key.name}", _aside(key, document.uid))
+        _rename(tx, f"{key.namespace}/{key.name}", aside(key, document.uid))
 
 
 def newest(tx: Transaction, key: Key) -> Deleted | None:
@@ -66,8 +66,8 @@ def take_back(tx: Transaction, key: Key, uid: str) -> None:
     )
     if key.resource == IMAGE_STREAMS:
         name = f"{key.namespace}/{key.name}"
-        _rename(tx, name, f"{name}~before-{uid}")
-        _rename(tx, _aside(key, uid), name)
+        tx.execute("UPDATE repositories SET name = name || '~' || id WHERE name = ?", (name,))
+        _rename(tx, aside(key, uid), name)
 
 
 async def expired(db: Database, before: float, limit: int) -> list[tuple[Key, str]]:
@@ -80,14 +80,13 @@ async def expired(db: Database, before: float, limit: int) -> list[tuple[Key, st
     return [(Key(*key), uid) for *key, uid in rows]
 
 
-def forget(tx: Transaction, key: Key, uid: str) -> RepositoryName | None:
-    """Drop a kept document for good; the name of the repository that holds a stream's rows."""
+def forget(tx: Transaction, key: Key, uid: str) -> None:
+    """Drop a kept document for good; the rows of a stream go first, with their repository."""
     tx.execute(
         "DELETE FROM deleted_documents"
         " WHERE resource = ? AND namespace = ? AND name = ? AND uid = ?",
         (*key, uid),
     )
-    return RepositoryName(_aside(key, uid)) if key.resource == IMAGE_STREAMS else None
 
 
 def forget_project(tx: Transaction, project: str) -> None:
@@ -95,8 +94,9 @@ def forget_project(tx: Transaction, project: str) -> None:
     tx.execute("DELETE FROM deleted_documents WHERE namespace = ? AND namespace <> ''", (project,))
 
 
-def _aside(key: Key, uid: str) -> str:
-    return f"{key.namespace}/{key.name}~{uid}"
+def aside(key: Key, uid: str) -> RepositoryName:
+    """The repository that holds the rows of a deleted stream."""
+    return RepositoryName(f"{key.namespace}/{key.name}~{uid}")
 
 
 def _rename(tx: Transaction, old: str, new: str) -> None:

@@ -9,6 +9,7 @@ import msgspec
 
 from tidegate.metastore import deleted, usage
 from tidegate.metastore.database import Database, Transaction
+from tidegate.metastore.expiry import remove_part
 
 
 class ProjectGone(Exception):
@@ -29,15 +30,6 @@ _LIVE = """(
   EXISTS (SELECT 1 FROM manifests m WHERE m.repository_id = r.id AND m.deleted_at IS NULL)
   OR EXISTS (SELECT 1 FROM links l WHERE l.repository_id = r.id AND l.deleted_at IS NULL)
 )"""
-
-_TABLES = (
-    ("tags", "name"),
-    ("tag_events", "tag, number"),
-    ("stream_tags", "name"),
-    ("manifests", "id"),
-    ("links", "blob_id"),
-)
-"""Tables with the rows of a repository, and by what a part of them is picked."""
 
 PURGED_AT_ONCE = 100
 """Rows of one table in one transaction."""
@@ -86,7 +78,7 @@ async def purge_all(db: Database, project: str) -> bool:
 def purge(tx: Transaction, project: str, limit: int) -> bool:
     """Remove up to `limit` rows of what the project's repositories hold; False when none is left.
 
-    Tags go first, so that nothing of an image is readable by name while the rest goes.
+    One repository after the other.
     """
     rows = tx.fetch(
         "SELECT id, name FROM repositories WHERE name > ? AND name < ? ORDER BY name LIMIT 1",
@@ -98,17 +90,7 @@ def purge(tx: Transaction, project: str, limit: int) -> bool:
         usage.forget(tx, project)
         return False
     ((repository_id, name),) = rows
-    for table, key in _TABLES:
-        gone = tx.execute(
-            f"DELETE FROM {table} WHERE repository_id = ? AND ({key}) IN"  # noqa: S608  our own names
-            f" (SELECT {key} FROM {table} WHERE repository_id = ? LIMIT ?)",
-            (repository_id, repository_id, limit),
-        )
-        if gone:
-            return True
-    tx.execute("DELETE FROM repositories WHERE id = ?", (repository_id,))
-    tx.record("repositories", name, "delete")
-    return True
+    return remove_part(tx, repository_id, name, limit)
 
 
 def _purge_uploads(tx: Transaction, project: str) -> None:

@@ -95,9 +95,10 @@ class StreamWrite(Accompanied):
         return await self._authorizer.authorize(self._call.user, wanted)
 
     async def _run(self, unit: Callable[[DocumentTransaction], T]) -> T:
+        self._warnings = []
         try:
             return await self._database.write(lambda tx: unit(_StreamUnit(tx, self)))
-        finally:
+        finally:  # a dry run ends with an exception
             self._call.warnings.extend(dict.fromkeys(self._warnings))
 
     def put(self, tx: Transaction, key: Key) -> Document | None:
