@@ -149,10 +149,21 @@ class Access:
     ) -> None:
         """What concerns the whole registry: for who may, by a login's own token, not a scoped one.
 
-        That is `DELETE_IMAGES` to prune a blob, whoever has it, `READ_METRICS`, and `SIGN`: a
-        signature is its image's in every project.
+        That is `DELETE_IMAGES` to prune a blob, whoever has it, and `READ_METRICS`.
         """
         await self._demand(request, identity, (right,), EVERYWHERE, (EVERYWHERE,))
+
+    async def require_sign(
+        self, request: Request, identity: Identity, repository: RepositoryName
+    ) -> None:
+        """Signing an image: for who may sign everywhere, as a signature is its image's everywhere.
+
+        A scoped token has to be one for pushing to the repository, with which clients sign what
+        they have just pushed.
+        """
+        needed = repository_grant(repository, "push")
+        wanted = repository_grant(repository, "pull", "push")
+        await self._demand(request, identity, (SIGN,), needed, (wanted,))
 
     async def shown_to(self, identity: Identity) -> Callable[[RepositoryName], bool]:
         """Which repositories are shown to her: those that she may pull from, as of now."""

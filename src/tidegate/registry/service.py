@@ -23,7 +23,6 @@ from tidegate.oci.name import Reference, RepositoryName, parse_reference
 from tidegate.registry.access import (
     DELETE_IMAGES,
     READ_METRICS,
-    SIGN,
     Access,
     delete_names,
     needed_action,
@@ -218,7 +217,7 @@ class Registry:
         if exchange.route.endpoint is Endpoint.SIGNATURES:
             await self._access.require(request, identity, repository, "pull")
             if exchange.action != "pull":
-                await self._access.require_everywhere(request, identity, SIGN)
+                await self._access.require_sign(request, identity, repository)
             return
         if exchange.action == "delete":
             if exchange.route.endpoint is not Endpoint.MANIFEST:

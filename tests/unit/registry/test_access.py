@@ -165,6 +165,24 @@ def test_a_manifest_goes_only_with_every_tag_that_names_it(tmp_path: Path) -> No
         assert una.http.delete(f"{path}/{IMAGE.digest}").status_code == 403  # and not 404
 
 
+def test_a_scoped_token_signs_where_it_may_push_if_its_owner_may_sign(tmp_path: Path) -> None:
+    pushing = [(name, verb, "shop") for name in ("sig", "una") for verb in ("get", "update")]
+    rights = Rights(*pushing, ("sig", "create", ""))
+    with in_process(tmp_path, rights, more_users=("sig", "una")) as registry:
+        registry.client().push(REPOSITORY, IMAGE, "1")
+        path = f"/extensions/v2/{REPOSITORY}/signatures/{IMAGE.digest}"
+        signature = {"schemaVersion": 2, "name": f"{IMAGE.digest}@a", "content": "AA=="}
+
+        def put(name: str, *scopes: str) -> int:
+            client = registry.bearer(registry.token(*scopes, name=name))
+            return client.http.put(path, json=signature).status_code
+
+        assert put("sig", f"repository:{REPOSITORY}:pull") == 401
+        assert put("sig", "repository:shop/other:pull,push") == 401
+        assert put("una", f"repository:{REPOSITORY}:pull,push") == 403
+        assert put("sig", f"repository:{REPOSITORY}:pull,push") == 201
+
+
 def test_an_image_is_signed_by_who_may_and_shows_it_to_who_may_pull(tmp_path: Path) -> None:
     rights = Rights(("una", "get", "shop"), ("sig", "get", "shop"), ("sig", "create", ""))
     with in_process(tmp_path, rights, more_users=("una", "sig", "eve")) as registry:
