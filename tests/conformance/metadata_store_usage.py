@@ -11,7 +11,16 @@ import pytest
 
 from tests.conformance.metadata_store import APP, OTHER, digest_of, image, link, push, using
 from tidegate.apimachinery.store import Document, Key
-from tidegate.metastore import blobs, closures, deleted, links, manifests, repositories, usage
+from tidegate.metastore import (
+    blobs,
+    closures,
+    deleted,
+    links,
+    manifests,
+    recounting,
+    repositories,
+    usage,
+)
 from tidegate.metastore.database import Database, Transaction
 from tidegate.metastore.projects import purge
 from tidegate.metastore.usage import Usage
@@ -32,7 +41,7 @@ async def settle(db: Database) -> None:
 async def held(db: Database) -> dict[str, Usage]:
     """What projects hold, the same by the counters and by counting again."""
     found = {project: await usage.read(db, project) for project in PROJECTS}
-    again = {project: await usage.recount(db, project) for project in PROJECTS}
+    again = {project: await recounting.recount(db, project) for project in PROJECTS}
     assert found == again
     return {project: held for project, held in found.items() if held != Usage()}
 
@@ -201,10 +210,25 @@ class MetadataUsageSuite:
             await db.write(lambda tx: tx.execute("DELETE FROM holdings WHERE project = 'shop'"))
             await db.write(lambda tx: tx.execute("DELETE FROM usage_changes"))
             for project in PROJECTS:
-                while await db.write(lambda tx: usage.begin_again(tx, project, 2)):  # noqa: B023
+                while await db.write(lambda tx: recounting.begin_again(tx, project, 2)):  # noqa: B023
                     await link(db, digest_of("new"), 10, RepositoryName("shop/new"))
             await settle(db)
             assert await held(db) == {"shop": Usage(10, 50), "lab": Usage(0, 50)}
+
+        using(url, scenario)
+
+    def test_a_check_tells_wrong_counts_and_repairs_them(self, url: str) -> None:
+        async def scenario(db: Database) -> None:
+            await link(db, LAYER, 100)
+            await link(db, CONFIG, 7, OTHER)
+            for project in PROJECTS:
+                assert await recounting.miscounted(db, project) is None
+            await db.write(lambda tx: tx.execute("UPDATE holdings SET size = 90 WHERE size = 100"))
+            assert await recounting.miscounted(db, "lab") is None
+            assert await recounting.miscounted(db, "shop") == (Usage(90, 0), Usage(100, 0))
+            assert await recounting.projects(db) == ["lab", "shop"]
+            await recounting.repair(db, "shop")
+            assert await held(db) == {"shop": Usage(100, 0), "lab": Usage(7, 0)}
 
         using(url, scenario)
 

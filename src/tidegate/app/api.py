@@ -25,6 +25,7 @@ from tidegate.auth.serviceaccounts import serving as accounts_serving
 from tidegate.auth.users import serving as users_serving
 from tidegate.config import Settings
 from tidegate.images import serving as images_serving
+from tidegate.images.quota_status import QuotaStorage
 from tidegate.images.streams.hosts import Hosts
 from tidegate.kinds import serving as kinds_serving
 from tidegate.metastore.database import Database
@@ -47,7 +48,7 @@ def served_resources(
 ) -> list[Served]:
     """Every resource of the API with what serves it, in the order of discovery."""
     return [
-        *kinds_serving.serve(store),
+        *kinds_serving.serve(store, lambda resource: QuotaStorage(resource, store, database)),
         *images_serving.serve(
             store, database, authorizer, hosts, settings.undelete_window, time.time
         ),

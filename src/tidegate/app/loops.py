@@ -17,6 +17,7 @@ from tidegate.controllers.pull_secrets import renew_pull_secrets
 from tidegate.controllers.token_purge import purge_tokens
 from tidegate.controllers.undelete_expiry import expire_deleted
 from tidegate.controllers.upload_purge import purge_uploads
+from tidegate.controllers.usage_settling import settle_usage
 from tidegate.images.adoption import Older
 from tidegate.metastore.database import Database
 from tidegate.metastore.documents import Documents
@@ -24,6 +25,8 @@ from tidegate.registry.service import Registry
 
 NAMESPACES_INTERVAL, PULL_SECRETS_INTERVAL = 5.0, 3600.0
 """Seconds between looks at all of them; what happens meanwhile is noticed at once."""
+USAGE_INTERVAL = 1.0
+"""Seconds until the bytes of a deleted stream begin to leave its project."""
 
 
 def loops(
@@ -50,6 +53,7 @@ def loops(
         purge_tokens(store, settings.purge_interval),
         expire_events(store, settings.purge_interval),
         expire_deleted(database, settings.undelete_window, settings.purge_interval),
+        settle_usage(database, USAGE_INTERVAL),
         rotate_keys(database, settings.key_lifetime, settings.purge_interval),
     ]
 

@@ -54,6 +54,16 @@ def newest(tx: Transaction, key: Key) -> Deleted | None:
     return Deleted(*rows[0]) if rows else None
 
 
+async def waiting(db: Database, key: Key) -> RepositoryName | None:
+    """The repository that holds the rows of the stream that was deleted last under that name."""
+    rows = await db.fetch(
+        "SELECT uid FROM deleted_documents"
+        " WHERE resource = ? AND namespace = ? AND name = ? ORDER BY deleted_at DESC LIMIT 1",
+        key,
+    )
+    return aside(key, rows[0][0]) if rows else None
+
+
 def take_back(tx: Transaction, key: Key, uid: str) -> None:
     """Forget that it was deleted; a stream gets its rows back. The document is the caller's to put.
 

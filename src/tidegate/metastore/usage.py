@@ -27,10 +27,7 @@ AT_ONCE = 100
 """Rows that `settle` and `fold` take in one unit."""
 FOLD_AT = 100
 """Changes of a project after which whoever asks for its sum folds them."""
-
 _ALL = 2**62
-_END = "0"
-"""The character after `/`: `PROJECT/` to `PROJECT0` is the range of a project's repositories."""
 
 
 class Usage(NamedTuple):
@@ -106,6 +103,11 @@ def fold(tx: Transaction, limit: int = AT_ONCE) -> bool:
     tx.execute_many(_ADD, [(project, *sums[project]) for project in sorted(sums)])
     tx.execute("DELETE FROM usage_changes WHERE id <= ?", (rows[-1][0],))
     return len(rows) == limit
+
+
+async def is_foldable(db: Database) -> bool:
+    """Whether there are enough changes to be worth folding."""
+    return bool(await db.fetch("SELECT 1 FROM usage_changes LIMIT 1 OFFSET ?", (AT_ONCE - 1,)))
 
 
 class _Kind(NamedTuple):
@@ -195,36 +197,6 @@ async def pending(db: Database) -> int:
     return int(count)
 
 
-_WITHIN = "r.name > ? AND r.name < ? AND r.name NOT LIKE '%~%'"
-_ELSEWHERE = "q.name NOT LIKE '%~%' AND NOT (q.name > ? AND q.name < ?)"
-_BLOBS_AGAIN = (
-    "SELECT b.size, EXISTS (SELECT 1 FROM links o JOIN repositories q ON q.id = o.repository_id"  # noqa: S608
-    f" WHERE o.blob_id = h.item AND o.deleted_at IS NULL AND {_ELSEWHERE}) AS others"
-    " FROM (SELECT DISTINCT l.blob_id AS item FROM repositories r"
-    f" JOIN links l ON l.repository_id = r.id AND l.deleted_at IS NULL WHERE {_WITHIN}) h"
-    " JOIN blobs b ON b.id = h.item WHERE b.size IS NOT NULL"
-)
-_MANIFESTS_AGAIN = (
-    "SELECT h.size, EXISTS (SELECT 1 FROM manifests o JOIN repositories q"  # noqa: S608
-    " ON q.id = o.repository_id"
-    f" WHERE o.content_id = h.item AND o.deleted_at IS NULL AND {_ELSEWHERE}) AS others"
-    " FROM (SELECT DISTINCT m.content_id AS item, m.size AS size FROM repositories r"
-    f" JOIN manifests m ON m.repository_id = r.id AND m.deleted_at IS NULL WHERE {_WITHIN}) h"
-)
-_RECOUNT = (
-    "SELECT coalesce(sum(CASE WHEN others THEN 0 ELSE size END), 0),"  # noqa: S608
-    " coalesce(sum(CASE WHEN others THEN size ELSE 0 END), 0)"
-    f" FROM ({_BLOBS_AGAIN} UNION ALL {_MANIFESTS_AGAIN}) part"
-)
-
-
-async def recount(db: Database, project: str) -> Usage:
-    """What a project holds, from its links and manifests alone; reads all of them."""
-    within = (f"{project}/", f"{project}{_END}")
-    ((alone, shared),) = await db.scan(_RECOUNT, within * 4)
-    return Usage(int(alone), int(shared))
-
-
 async def would_add(db: Database, repository: RepositoryName) -> int:
     """Bytes that a repository has and the rest of its project has not, for bringing it back."""
     project = repository.partition("/")[0]
@@ -240,27 +212,6 @@ async def would_add(db: Database, repository: RepositoryName) -> int:
         (repository, repository, project),
     )
     return int(size)
-
-
-def begin_again(tx: Transaction, project: str, limit: int = AT_ONCE) -> bool:
-    """Forget a part of what was counted for a project; False when all is, and `settle` goes on.
-
-    For counts that are wrong, which only a hand in the tables can make them. What is interrupted
-    leaves them wrong: begin once more.
-    """
-    within = (f"{project}/", f"{project}{_END}")
-    mine = "repository_id IN (SELECT id FROM repositories WHERE name > ? AND name < ?)"
-    tx.execute(f"UPDATE counted SET links = 0, manifests = 0, pending = 0 WHERE {mine}", within)  # noqa: S608
-    gone = tx.execute(
-        "DELETE FROM holdings WHERE project = ? AND (kind, item) IN"
-        " (SELECT kind, item FROM holdings WHERE project = ? LIMIT ?)",
-        (project, project, limit),
-    )
-    if gone:
-        return True
-    forget(tx, project)
-    tx.execute(f"UPDATE counted SET pending = 1 WHERE {mine}", within)  # noqa: S608
-    return False
 
 
 def forget(tx: Transaction, project: str) -> None:

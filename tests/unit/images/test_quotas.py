@@ -18,7 +18,8 @@ from tidegate.images.kinds.image_stream import ImageStream
 from tidegate.images.quota_status import QuotaStorage
 from tidegate.images.streams.errors import LimitExceeded, QuotaExceeded
 from tidegate.images.streams.rules import Rules
-from tidegate.images.streams.stream import Stream
+from tidegate.images.streams.stream import Stream, key_of
+from tidegate.images.streams.undelete import bring_back
 from tidegate.kinds.limit_range import LIMIT_RANGES
 from tidegate.kinds.resource_quota import (
     RESOURCE_QUOTA_STATUS,
@@ -26,7 +27,7 @@ from tidegate.kinds.resource_quota import (
     ResourceQuota,
     ResourceQuotaStatus,
 )
-from tidegate.metastore import links
+from tidegate.metastore import deleted, links, usage
 from tidegate.metastore.database import Database, Transaction
 from tidegate.metastore.documents import Documents, DocumentUnit
 from tidegate.metastore.migrate import migrate
@@ -84,6 +85,11 @@ class World:
     def quota(self, name: str, **more: object) -> Callable[..., None]:
         """Gives the project a quota: `quota("small")({STORAGE: "1"})`."""
         return lambda hard: self.keep(RESOURCE_QUOTAS.key, name, {"hard": hard, **more})
+
+    def namespace(self) -> None:
+        """Make the project."""
+        key, body = Key("namespaces", "", "shop"), b'{"metadata":{"name":"shop","uid":"1"}}'
+        self.write(lambda tx: DocumentUnit(tx).put(key, "1", lambda _: body))
 
     def make(self, *names: str) -> None:
         for name in names:
@@ -180,6 +186,32 @@ def test_a_stream_that_comes_back_needs_room_for_its_bytes(world: World) -> None
     world.write(lambda tx: Rules.load(tx, "lab").check_return(tx, MI + 1))
 
 
+def test_a_deleted_stream_comes_back_only_where_its_bytes_have_room(world: World) -> None:
+    world.namespace()
+    world.make("shop/web")
+    world.link("1", 2 * MI)
+    world.write(lambda tx: DocumentUnit(tx).delete(key_of(WEB)))
+    while world.write(usage.settle):
+        pass
+    assert world.run(lambda db: usage.read(db, "shop")).total == 0
+
+    async def size(db: Database) -> int:
+        aside = await deleted.waiting(db, key_of(WEB))
+        assert aside is not None
+        return await usage.would_add(db, aside)
+
+    size_of_web = world.run(size)
+    assert size_of_web == 2 * MI
+    world.quota("small")({STORAGE: MI})
+    with pytest.raises(QuotaExceeded, match=f"requested: {STORAGE}=2Mi"):
+        world.write(lambda tx: bring_back(tx, WEB, 0.0, size_of_web))
+    world.quota("small")({STORAGE: "2Mi"})
+    world.write(lambda tx: bring_back(tx, WEB, 0.0, size_of_web))
+    while world.write(usage.settle):
+        pass
+    assert world.run(lambda db: usage.read(db, "shop")).total == 2 * MI
+
+
 def call(verb: str) -> Call:
     return Call(user=User("ann"), verb=verb, namespace="shop")
 
@@ -214,9 +246,7 @@ def test_a_quota_shows_what_is_used_of_all_that_is_counted(world: World) -> None
 
 
 def test_what_somebody_else_counts_stays_in_the_status(world: World) -> None:
-    namespace = b'{"metadata":{"name":"shop","uid":"1"}}'
-    key = Key("namespaces", "", "shop")
-    world.write(lambda tx: DocumentUnit(tx).put(key, "1", lambda _: namespace))
+    world.namespace()
 
     async def story(db: Database) -> None:
         store = Documents(db)

@@ -13,7 +13,7 @@ from tidegate.images.streams.refusals import answered
 from tidegate.images.streams.rules import Rules
 from tidegate.images.streams.storage import Streams
 from tidegate.images.streams.stream import Stream, key_of
-from tidegate.metastore import deleted, projects, repositories
+from tidegate.metastore import deleted, projects, repositories, usage
 from tidegate.metastore.database import Transaction
 from tidegate.metastore.documents import DocumentUnit
 from tidegate.metastore.projects import ProjectGone
@@ -36,16 +36,22 @@ class UndeleteStorage:
             raise BadRequest("a stream cannot be brought back as a dry run")
         name = RepositoryName(f"{call.namespace}/{call.name}")
         since = self._streams.clock() - self._window
+        database = self._streams.database
+        aside = await deleted.waiting(database, key_of(name))
+        size = 0 if aside is None else await usage.would_add(database, aside)
         with answered(name.stream):
-            body, warnings = await self._streams.database.write(
-                lambda tx: bring_back(tx, name, since)
-            )
+            body, warnings = await database.write(lambda tx: bring_back(tx, name, since, size))
         call.warnings.extend(warnings)
         return await self._streams.written(call, body)
 
 
-def bring_back(tx: Transaction, name: RepositoryName, since: float) -> tuple[bytes, list[str]]:
-    """Bring the stream back if it was deleted after `since`; its header, and what to warn of."""
+def bring_back(
+    tx: Transaction, name: RepositoryName, since: float, size: int = 0
+) -> tuple[bytes, list[str]]:
+    """Bring the stream back if it was deleted after `since`; its header, and what to warn of.
+
+    `size` is how many bytes it brings, which the project's quota has to have room for.
+    """
     key = key_of(name)
     unit = DocumentUnit(tx)
     try:
@@ -65,6 +71,7 @@ def bring_back(tx: Transaction, name: RepositoryName, since: float) -> tuple[byt
     metadata.finalizers, metadata.owner_references = [], []
     rules = Rules.load(tx, name.project)
     warnings = rules.judge_stream(tx, name)
+    rules.check_return(tx, size)
     stream = Stream(tx, name, repositories.ensure(tx, name), header, rules)
     stream.touch()
     document = stream.save()
