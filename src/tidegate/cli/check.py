@@ -23,7 +23,8 @@ from tidegate.cli.settings import ConfigFile, DataDirectory, effective
 from tidegate.config import Settings
 from tidegate.metastore.errors import MetastoreError
 from tidegate.metastore.open import open_database
-from tidegate.registry.verification import Findings, Order, Verification
+from tidegate.registry.findings import Findings, Order
+from tidegate.registry.verification import Verification
 from tidegate.storage.blobs import BlobStore
 from tidegate.storage.errors import StorageError
 from tidegate.storage.filesystem import Filesystem
@@ -147,7 +148,7 @@ def _print(findings: Findings, *, repair: bool) -> None:
         table.add_column("repaired")
         for problem in findings.problems[:_SHOWN]:
             repaired = "yes" if problem.repaired else "no"
-            table.add_row(problem.fault, problem.digest, problem.detail, repaired)
+            table.add_row(problem.fault, problem.digest or "-", problem.detail, repaired)
         out.print(table)
         if len(findings.problems) > _SHOWN:
             out.print(f"… and {len(findings.problems) - _SHOWN} more, see --json")

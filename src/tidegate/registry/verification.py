@@ -10,6 +10,7 @@ does not explain, and every repair is right whatever else happens between its st
     size recorded     is not that of bytes which have the digest: corrected
       wrongly
     manifest corrupt  its bytes are set aside; the manifest and its tags go until pushed again
+    usage             the bytes counted for a project are not those that it holds: counted again
     incomplete        a manifest names a blob that its repository cannot read: told, as only a push
                       can help
 
@@ -19,13 +20,11 @@ counted, and such uploads are removed by a repair once they are as old as a sess
 
 import random
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
-from enum import StrEnum
-from typing import NamedTuple, Protocol
 
-from tidegate.metastore import blobs, uploads
+from tidegate.metastore import blobs, recounting, uploads
 from tidegate.metastore.database import Database
 from tidegate.oci.digest import Digest
+from tidegate.registry.findings import Fault, Findings, Order, Problem, Progress
 from tidegate.storage.blobs import BlobStore, StoredBlob
 from tidegate.storage.errors import BlobMissing, StorageError
 
@@ -33,68 +32,6 @@ _FILES = 256
 _ROWS = 1000
 _CONTENTS = 16
 """Manifests in memory at once, of up to 4 MiB each."""
-
-
-class Fault(StrEnum):
-    """What can be wrong; the module's head says what a repair does about it."""
-
-    CORRUPT = "corrupt"
-    UNREADABLE = "unreadable"
-    MISSING = "missing"
-    BACK = "back"
-    WRONG_SIZE = "wrong-size"
-    MANIFEST_CORRUPT = "manifest-corrupt"
-    INCOMPLETE = "incomplete"
-
-
-class Problem(NamedTuple):
-    """One thing that is wrong, and whether it has been repaired."""
-
-    fault: Fault
-    digest: Digest
-    detail: str
-    repaired: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Order:
-    """What to verify: `sample` percent of the blobs are hashed, all are looked for.
-
-    Uploads without a session that have not changed since `stale_before` (epoch seconds) are
-    leftovers. `sparse` says that manifests may name blobs which are not there.
-    """
-
-    repair: bool
-    sample: float
-    stale_before: float
-    sparse: bool = False
-
-
-@dataclass(slots=True)
-class Findings:
-    """What there is, and what is wrong with it."""
-
-    blobs: int = 0
-    bytes: int = 0
-    hashed_blobs: int = 0
-    hashed_bytes: int = 0
-    manifests: int = 0
-    incomplete: int = 0
-    unlinked_blobs: int = 0
-    unlinked_bytes: int = 0
-    stale_uploads: int = 0
-    stale_bytes: int = 0
-    problems: list[Problem] = field(default_factory=list)
-
-
-class Progress(Protocol):
-    """Who is told how far the verification has come."""
-
-    def begin(self, step: str, total: int) -> None:
-        """A step starts, in which `total` is expected."""
-
-    def advance(self, count: int) -> None:
-        """So much more is done."""
 
 
 class Verification:
@@ -129,6 +66,7 @@ class Verification:
         self._progress.begin("completeness", newest)
         await self._check_completeness(newest)
         await self._check_uploads()
+        await self._check_usage()
         return self._findings
 
     async def _check_files(self, batch: list[StoredBlob]) -> None:
@@ -268,7 +206,21 @@ class Verification:
             self._findings.stale_uploads += 1
             self._findings.stale_bytes += upload.size
 
-    def _found(self, fault: Fault, digest: Digest, detail: str, *, repaired: bool) -> None:
+    async def _check_usage(self) -> None:
+        """Count what each project holds once more."""
+        names = await recounting.projects(self._database)
+        self._progress.begin("counting bytes of projects", len(names))
+        for name in names:
+            wrong = await recounting.miscounted(self._database, name)
+            if wrong is not None:
+                counted, held = (f"{each.alone} + {each.shared}" for each in wrong)
+                detail = f"project {name} holds {held} bytes (alone + shared), counted {counted}"
+                if self._order.repair:
+                    await recounting.repair(self._database, name)
+                self._found(Fault.USAGE, None, detail, repaired=self._order.repair)
+            self._progress.advance(1)
+
+    def _found(self, fault: Fault, digest: Digest | None, detail: str, *, repaired: bool) -> None:
         self._findings.problems.append(Problem(fault, digest, detail, repaired))
 
 

@@ -18,7 +18,8 @@ from tidegate.metastore.open import open_database
 from tidegate.oci.digest import Digest
 from tidegate.oci.mediatype import OCI_MANIFEST
 from tidegate.oci.name import RepositoryName, Tag
-from tidegate.registry.verification import Fault, Findings, Order, Verification
+from tidegate.registry.findings import Fault, Findings, Order
+from tidegate.registry.verification import Verification
 from tidegate.storage.blobs import BlobStore
 from tidegate.storage.errors import BlobMissing
 from tidegate.storage.filesystem import Filesystem
@@ -90,7 +91,7 @@ class World:
         verification = Verification(self.database, self.store, order, Silent(), random.Random(1))
         return await verification.run()
 
-    async def faults(self, *, repair: bool = False) -> list[tuple[Fault, Digest, bool]]:
+    async def faults(self, *, repair: bool = False) -> list[tuple[Fault, Digest | None, bool]]:
         findings = await self.check(repair=repair)
         return [(each.fault, each.digest, each.repaired) for each in findings.problems]
 
@@ -218,6 +219,27 @@ def test_a_corrupt_manifest_is_set_aside_with_its_tags_and_can_be_pushed_again(
         found = await manifests.by_tag(world.database, ONE, Tag.parse("v1"))
         assert found is not None
         assert found.content == MANIFEST
+        assert await world.faults() == []
+
+    play(scenario)
+
+
+def test_bytes_of_a_project_that_are_counted_wrongly_are_counted_again(
+    play: Callable[[Scenario], None],
+) -> None:
+    async def scenario(world: World) -> None:
+        digest = await world.push(b"content")
+        await world.push_manifest(digest)
+        world.sql("UPDATE usage_changes SET alone = alone + 1")
+        findings = await world.check()
+        assert [(each.fault, each.detail, each.repaired) for each in findings.problems] == [
+            (
+                Fault.USAGE,
+                "project team holds 27 + 0 bytes (alone + shared), counted 29 + 0",
+                False,
+            )
+        ]
+        assert await world.faults(repair=True) == [(Fault.USAGE, None, True)]
         assert await world.faults() == []
 
     play(scenario)
