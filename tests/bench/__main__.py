@@ -19,7 +19,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from tests.bench import alone, api, report, rows, scale
+from tests.bench import alone, api, report, rows, scale, streams
 from tests.bench.fill import fill_distribution, fill_tags
 from tests.bench.load import LoadFailed, put_load
 from tests.bench.peers import Peer, PeerMissing, find_nginx, find_registry
@@ -56,6 +56,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--directory", type=Path, help="where servers store, default /var/tmp")
     parser.add_argument("--scale", action="store_true", help="the run with 1,000,000 manifests")
     parser.add_argument("--api", action="store_true", help="the run of the Kubernetes API")
+    parser.add_argument("--streams", action="store_true", help="the run of image streams")
     parser.add_argument("--save", type=Path, metavar="PAGE", help="also write it into this page")
     return parser.parse_args()
 
@@ -167,7 +168,7 @@ def main() -> None:
     try:
         if shutil.disk_usage(directory).free < NEEDED:
             sys.exit(f"{directory} needs {NEEDED >> 30} GB free: name another with --directory")
-        alone_mode = options.scale or options.api
+        alone_mode = options.scale or options.api or options.streams
         peers = choose_peers(directory, "tidegate" if alone_mode else options.peers)
         place = report.RESULTS
         if options.scale and isinstance(peers[0], Tidegate):
@@ -176,6 +177,9 @@ def main() -> None:
         elif options.api and isinstance(peers[0], Tidegate):
             place = report.API
             text = api.measure(peers[0], directory, options.rows, rounds, say)
+        elif options.streams and isinstance(peers[0], Tidegate):
+            place = report.STREAMS
+            text = streams.measure(peers[0], directory, options.rows, rounds, say)
         else:
             text = in_turn(peers, directory, options.rows, options.quick, rounds, seconds)
         versions = [f"{peer.name} {peer.version}" for peer in peers]

@@ -13,7 +13,7 @@ from statistics import median
 from tests.bench.load import Sample
 from tests.bench.rows import Row
 
-RESULTS, SCALE, API = "results", "scale", "api"
+RESULTS, SCALE, API, STREAMS = "results", "scale", "api", "streams"
 """The places in a page that a run can fill, each between two comments of this name."""
 
 MB = 1e6

@@ -29,6 +29,7 @@ class WatchJob:
     path: str
     watchers: int
     headers: dict[str, str]
+    pattern: str  # of what each event has once
 
 
 @dataclass
@@ -113,13 +114,14 @@ class Watchers:
         return told
 
 
-def serials(content: bytes) -> list[str]:
+def serials(content: bytes, pattern: str) -> list[str]:
     """What the events of one watcher say was written, in the order in which they came."""
-    return [each.decode() for each in re.findall(rb'"serial":"([^"]*)"', content)]
+    return [each.decode() for each in re.findall(pattern.encode(), content)]
 
 
 def main() -> None:
-    watchers = Watchers(WatchJob(**json.loads(sys.stdin.readline())))
+    job = WatchJob(**json.loads(sys.stdin.readline()))
+    watchers = Watchers(job)
     spent = time.process_time()
     watchers.connect()
     print("watching", flush=True)
@@ -129,7 +131,7 @@ def main() -> None:
         sys.exit(str(error))
     result = {
         "times": watchers.times(),
-        "serials": serials(watchers.kept),
+        "serials": serials(watchers.kept, job.pattern),
         "client_seconds": time.process_time() - spent,
     }
     json.dump(result, sys.stdout)
