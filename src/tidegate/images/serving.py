@@ -17,6 +17,7 @@ from tidegate.images.streams.layers import LayersStorage
 from tidegate.images.streams.secrets import SecretsStorage
 from tidegate.images.streams.storage import StatusStorage, Streams, StreamStorage
 from tidegate.images.streams.undelete import UndeleteStorage
+from tidegate.images.tags import serving as tags_serving
 from tidegate.metastore.database import Database
 from tidegate.metastore.documents import Documents
 
@@ -48,5 +49,6 @@ def serve(
                 "undelete": UndeleteStorage(streams, undelete_window),
             },
         ),
+        *tags_serving.serve(store, database, authorizer, hosts, undelete_window, clock),
         Served(IMAGE_STREAM_IMPORTS, ImportStorage(store)),
     ]

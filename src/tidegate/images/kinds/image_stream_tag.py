@@ -103,7 +103,12 @@ IMAGE_STREAM_TAGS = Resource(
     ),
     subresources={
         "history": Subresource(
-            verbs=("get",), kind="TagHistory", type=TagHistory, group=GROUP, version=VERSION
+            verbs=("get",),
+            kind="TagHistory",
+            type=TagHistory,
+            group=GROUP,
+            version=VERSION,
+            paged=True,
         ),
         "rollback": Subresource(
             verbs=("create",), kind="TagRollback", type=TagRollback, group=GROUP, version=VERSION
