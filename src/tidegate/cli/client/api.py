@@ -40,9 +40,15 @@ class StatusFailed(Failed):
 
 
 class Api:
-    """One server. `transport` takes the network's place."""
+    """One server, which has `patience` seconds to answer; `transport` is in the network's place."""
 
-    def __init__(self, login: Login, transport: httpx.BaseTransport | None = None) -> None:
+    def __init__(
+        self,
+        login: Login,
+        transport: httpx.BaseTransport | None = None,
+        *,
+        patience: float = _PATIENCE,
+    ) -> None:
         headers = {"User-Agent": f"tidegate/{__version__}", "Accept": "application/json"}
         if login.token:
             headers["Authorization"] = f"Bearer {login.token}"
@@ -53,7 +59,7 @@ class Api:
                 base_url=login.server,
                 headers=headers,
                 verify=_trust(login),
-                timeout=httpx.Timeout(_PATIENCE, connect=_CONNECT),
+                timeout=httpx.Timeout(patience, connect=min(patience, _CONNECT)),
                 transport=transport,
             )
         except httpx.InvalidURL as error:

@@ -11,6 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from tidegate.cli.client.api import connect, project_of
+from tidegate.cli.client.completion import kinds_and_names
 from tidegate.cli.client.get import Project
 from tidegate.cli.client.kinds import discover, find
 from tidegate.cli.client.shapes import at, entries, mapping, name_of, number, text, words
@@ -22,7 +23,12 @@ _SHORT = "short forms: is, istag, isimage, image"
 
 
 def describe(
-    what: Annotated[list[str], typer.Argument(metavar="KIND/NAME... | KIND NAME...", help=_SHORT)],
+    what: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="KIND/NAME... | KIND NAME...", help=_SHORT, autocompletion=kinds_and_names
+        ),
+    ],
     namespace: Project = None,
 ) -> None:
     """Print all about image streams, their tags, or images."""

@@ -5,12 +5,13 @@ JSON or YAML.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
 
 import typer
 
-from tidegate.cli.client.api import TABLE, Api, connect, project_of
+from tidegate.cli.client.api import TABLE, Api, StatusFailed, connect, project_of
+from tidegate.cli.client.completion import kinds_and_names, project_names
 from tidegate.cli.client.kinds import Kind, discover, find
 from tidegate.cli.client.shapes import at, entries, mapping, name_of, text
 from tidegate.cli.client.tables import as_json, as_yaml, plain, printable, server_table, show
@@ -18,7 +19,10 @@ from tidegate.cli.refusal import Failed, Refused
 
 Output = Literal["json", "yaml", "name", "wide"]
 Project = Annotated[
-    str | None, typer.Option("--namespace", "-n", help="the project [the current one]")
+    str | None,
+    typer.Option(
+        "--namespace", "-n", help="the project [the current one]", autocompletion=project_names
+    ),
 ]
 
 
@@ -38,6 +42,7 @@ class Asked:
     labels: str | None
     fields: str | None
     output: Output | None
+    missing: list[str] = field(default_factory=list)  # what was named and is not there
 
     def selection(self) -> dict[str, str | None]:
         return {"labelSelector": self.labels, "fieldSelector": self.fields}
@@ -45,7 +50,10 @@ class Asked:
 
 def get(
     what: Annotated[
-        list[str], typer.Argument(help="KIND, KIND NAME..., KIND/NAME..., or KIND,KIND")
+        list[str],
+        typer.Argument(
+            help="KIND, KIND NAME..., KIND/NAME..., or KIND,KIND", autocompletion=kinds_and_names
+        ),
     ],
     namespace: Project = None,
     all_namespaces: Annotated[
@@ -77,6 +85,8 @@ def get(
             _print_objects(api, wanted, asked)
         else:
             _print_tables(api, wanted, asked)
+    if asked.missing:
+        raise Failed("\ntidegate: ".join(asked.missing))
 
 
 def _wanted(kinds: list[Kind], what: list[str]) -> list[Wanted]:
@@ -104,7 +114,7 @@ def _print_tables(api: Api, wanted: list[Wanted], asked: Asked) -> None:
                 typer.echo()
             show(shown[0][0], rows)
             printed += 1
-    if not printed:
+    if not printed and not asked.missing:
         place = f" in project {asked.namespace}" if asked.namespace else ""
         typer.echo(f"No objects found{place}.", err=True)
 
@@ -138,6 +148,8 @@ def _print_objects(api: Api, wanted: list[Wanted], asked: Asked) -> None:
         for kind, thing in found:
             typer.echo(f"{kind.qualified}/{printable(name_of(thing))}")
         return
+    if not found and asked.missing:
+        return
     one = len(found) == 1 and len(wanted) == 1 and len(wanted[0].names) == 1
     things = [thing for _, thing in found]
     whole = things[0] if one else {"apiVersion": "v1", "kind": "List", "items": things}
@@ -154,7 +166,12 @@ def _answers(
     api: Api, wanted: Wanted, asked: Asked, accept: str | None
 ) -> Iterator[dict[str, Any]]:
     for name in wanted.names:
-        yield api.get(wanted.kind.path(asked.namespace, name), accept)
+        try:
+            yield api.get(wanted.kind.path(asked.namespace, name), accept)
+        except StatusFailed as failure:
+            if failure.code != 404:
+                raise
+            asked.missing.append(str(failure))
     if not wanted.names:
         yield from api.pages(wanted.kind.path(asked.namespace), accept, **asked.selection())
 

@@ -60,14 +60,14 @@ def login(
         _target(session, url), certificate_authority, insecure=insecure_skip_tls_verify
     )
     _warn_of_plain_http(target.server)
-    if not token:
-        name = user or _asked("Username", "name a user with -u, or bring a --token")
-        given = _password(password, from_input=password_stdin)
-        with Api(replace(target, token="")) as api:
-            token = request_token(api, name, given)
-    with Api(replace(target, token=token)) as api:
-        entered = replace(api.login, user=_user(api))
-        entered = replace(entered, project=_project(api))
+    entered = None if token or user or password or password_stdin else _again(target)
+    if entered is None:
+        if not token:
+            name = user or _asked("Username", "name a user with -u, or bring a --token")
+            given = _password(password, from_input=password_stdin)
+            with Api(replace(target, token="")) as api:
+                token = request_token(api, name, given)
+        entered = _enter(replace(target, token=token))
     save_session(path, session.remember(entered))
     typer.echo(f"Logged in to {entered.server} as {entered.user}.")
     typer.echo(
@@ -122,6 +122,22 @@ def _trusted(login: Login, authority: Path | None, *, insecure: bool) -> Login:
     if authority:
         return replace(login, insecure=False, authority=str(authority.resolve()))
     return login
+
+
+def _again(login: Login) -> Login | None:
+    """The login with the token of the last time, if that is still good."""
+    if not login.token:
+        return None
+    try:
+        return _enter(login)
+    except StatusFailed:
+        return None
+
+
+def _enter(login: Login) -> Login:
+    """The login with what the server knows of whoever has its token."""
+    with Api(login) as api:
+        return replace(login, user=_user(api), project=_project(api))
 
 
 def _user(api: Api) -> str:

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from tidegate.cli.client.api import PROJECTS, StatusFailed, connect, segment
+from tidegate.cli.client.completion import project_names
 from tidegate.cli.client.session import load_session, save_session, session_file
 from tidegate.cli.client.shapes import at, name_of, text
 from tidegate.cli.client.tables import printable, show
@@ -15,7 +16,9 @@ _DISPLAY_NAME = "openshift.io/display-name"
 
 
 def project(
-    name: Annotated[str | None, typer.Argument(help="the project to change to")] = None,
+    name: Annotated[
+        str | None, typer.Argument(help="the project to change to", autocompletion=project_names)
+    ] = None,
     short: Annotated[bool, typer.Option("--short", "-q", help="print the name alone")] = False,
 ) -> None:
     """Print the current project, or change to another one."""
@@ -50,6 +53,9 @@ def projects(
     with connect() as api:
         found = list(api.items(PROJECTS))
         current = api.login.project
+    if not found:
+        typer.echo("You see no project.", err=True)
+        return
     if short:
         typer.echo("\n".join(map(name_of, found)))
         return
