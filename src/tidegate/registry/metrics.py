@@ -6,7 +6,7 @@ What is counted per request comes with the metrics of the processes.
 
 from tidegate import __version__
 from tidegate.images import adoption
-from tidegate.metastore import blobs
+from tidegate.metastore import blobs, usage
 from tidegate.metastore.database import Database
 from tidegate.registry.response import Response
 
@@ -19,6 +19,8 @@ _METRICS = (
     ("tidegate_adoption_remaining_tags", "Tags of an older version that wait for their event."),
     ("tidegate_adoption_remaining_manifests", "Manifests of one that wait for their Image."),
 )
+
+_PAGE = 1000
 
 
 class Metrics:
@@ -38,4 +40,20 @@ class Metrics:
         ]
         for (name, meaning), value in zip(_METRICS, (*totals, *left), strict=True):
             lines += [f"# HELP {name} {meaning}", f"# TYPE {name} gauge", f"{name} {value}"]
+        lines += await self._projects()
         return Response(200, [_TEXT], "\n".join([*lines, ""]).encode())
+
+    async def _projects(self) -> list[str]:
+        """What each project holds; two lines for each, out of the sums that pushes keep."""
+        name = "tidegate_project_storage_bytes"
+        meaning = "Bytes that a project holds alone, and that it shares with other projects."
+        lines = [f"# HELP {name} {meaning}", f"# TYPE {name} gauge"]
+        after = ""
+        while page := await usage.every(self._database, after, _PAGE):
+            for project, held in page:
+                lines += [
+                    f'{name}{{project="{project}",kind="alone"}} {held.alone}',
+                    f'{name}{{project="{project}",kind="shared"}} {held.shared}',
+                ]
+            after = page[-1][0]
+        return lines

@@ -96,3 +96,20 @@ def test_a_blob_larger_than_an_image_may_be_is_denied(
             "detail": None,
         }
     ]
+
+
+def test_metrics_tell_what_each_project_holds(client: RegistryClient) -> None:
+    for repository, contents in (("shop/web", (b"one", b"three")), ("lab/web", (b"three",))):
+        for content in contents:
+            client.http.post(
+                f"/v2/{repository}/blobs/uploads/",
+                params={"digest": Digest.of(content)},
+                content=content,
+            )
+    shown = client.http.get("/extensions/v2/metrics").text.splitlines()
+    assert [line for line in shown if line.startswith("tidegate_project_storage_bytes{")] == [
+        'tidegate_project_storage_bytes{project="lab",kind="alone"} 0',
+        'tidegate_project_storage_bytes{project="lab",kind="shared"} 5',
+        'tidegate_project_storage_bytes{project="shop",kind="alone"} 3',
+        'tidegate_project_storage_bytes{project="shop",kind="shared"} 5',
+    ]
