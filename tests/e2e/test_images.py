@@ -197,3 +197,19 @@ def test_a_signature_that_refers_to_an_image_is_no_reason_to_keep_it(
     api.push("images/referred", artifact("application/x.test", b"sbom", pushed))
     api.http.delete(f"/v2/images/referred/manifests/{pushed.digest}")
     assert kube.delete(f"{IMAGES}/{pushed.digest}").status_code == 200
+
+
+def test_what_refers_to_an_image_is_shown_where_it_is_one_of_a_stream(
+    api: RegistryClient, kube: KubeClient
+) -> None:
+    pushed = small_image("described by an SBOM")
+    bill = artifact("application/spdx+json", b"bill of materials", pushed)
+    api.push("images/referrers", pushed, "v1")
+    api.push("images/referrers", bill)
+    streams = f"{GROUP}/namespaces/images"
+    wanted = [{"digest": bill.digest, "artifactType": "application/spdx+json"}]
+    for path in ("imagestreamtags/referrers:v1", f"imagestreamimages/referrers@{pushed.digest}"):
+        image = kube.read(f"{streams}/{path}")["image"]
+        assert json.loads(image["metadata"]["annotations"]["tidegate.io/referrers"]) == wanted
+    annotations = kube.read(f"{IMAGES}/{pushed.digest}")["metadata"]["annotations"]
+    assert "tidegate.io/referrers" not in annotations

@@ -9,6 +9,7 @@ shown where an image is read as one of a stream, as an annotation.
 
 import msgspec
 
+from tidegate.images.kinds.image import Image
 from tidegate.metastore import manifests
 from tidegate.metastore.database import Database
 from tidegate.oci.digest import Digest
@@ -45,9 +46,9 @@ async def referrers_of(db: Database, repository: RepositoryName, digest: Digest)
     return list(found.values())[:SHOWN]
 
 
-async def referrers_annotation(
-    db: Database, repository: RepositoryName, digest: Digest
-) -> dict[str, str]:
-    """The annotation that shows them; none where there is nothing to show."""
-    found = await referrers_of(db, repository, digest)
-    return {REFERRERS: msgspec.json.encode(found).decode()} if found else {}
+async def show_referrers(db: Database, repository: RepositoryName, image: Image) -> None:
+    """Annotate an image as one of a stream with what the stream has about it, if anything."""
+    found = await referrers_of(db, repository, Digest(image.metadata.name))
+    if found:
+        shown = msgspec.json.encode(found).decode()
+        image.metadata.annotations = {**image.metadata.annotations, REFERRERS: shown}

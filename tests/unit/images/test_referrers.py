@@ -4,7 +4,9 @@ import json
 from pathlib import Path
 
 from tests.unit.images.image_world import WEB, World, digest
-from tidegate.images.referrers import REFERRERS, SHOWN, referrers_annotation
+from tidegate.apimachinery.meta import ObjectMeta
+from tidegate.images.kinds.image import Image
+from tidegate.images.referrers import REFERRERS, SHOWN, show_referrers
 from tidegate.metastore import manifests
 from tidegate.metastore.database import Transaction
 from tidegate.metastore.manifests import Manifest
@@ -13,14 +15,17 @@ from tidegate.oci.name import RepositoryName, Tag
 
 
 def shown(world: World, name: RepositoryName = WEB) -> list[dict[str, str]]:
-    found = world.run(lambda db: referrers_annotation(db, name, digest("a")))
+    image = Image(metadata=ObjectMeta(name=str(digest("a")), annotations={"a": "b"}))
+    world.run(lambda db: show_referrers(db, name, image))
+    assert image.metadata.annotations.pop("a") == "b"
+    found = image.metadata.annotations
     return list(json.loads(found[REFERRERS])) if found else []
 
 
 def test_referrers_and_cosigns_tags_are_shown_each_once(tmp_path: Path) -> None:
     world = World(tmp_path)
     world.manifest("a")
-    assert world.run(lambda db: referrers_annotation(db, WEB, digest("a"))) == {}
+    assert shown(world) == []
     world.manifest("b", of="a")
     tag = Tag(f"sha256-{'a' * 64}.sig")
     signed = Manifest(digest("c"), "application/vnd.oci.image.manifest.v1+json", b"{}")

@@ -19,6 +19,7 @@ from tidegate.apimachinery.storage import (
 )
 from tidegate.images.kinds.image_stream_tag import IMAGE_STREAM_TAGS
 from tidegate.images.kinds.image_tag import IMAGE_TAGS
+from tidegate.images.referrers import show_referrers
 from tidegate.images.streams.hosts import Hosts
 from tidegate.images.tags.forms import Form, ImageStreamTagForm, ImageTagForm
 from tidegate.images.tags.listing import Listed, Lists
@@ -89,7 +90,9 @@ class ImageStreamTagStorage(TagStorage):
         image = await self._reads.image(view.named.image)
         if image is None:
             raise missing(IMAGE_STREAM_TAGS.qualified, view.named.image)
-        return msgspec.json.encode(image_stream_tag(view, image, self._hosts))
+        found = image_stream_tag(view, image, self._hosts)
+        await show_referrers(self._reads.db, tag.stream, found.image)
+        return msgspec.json.encode(found)
 
 
 class ImageTagStorage(TagStorage):

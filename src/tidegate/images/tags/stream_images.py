@@ -9,6 +9,7 @@ from tidegate.apimachinery.meta import ObjectMeta
 from tidegate.apimachinery.storage import Call
 from tidegate.images.kinds.group import API_VERSION
 from tidegate.images.kinds.image_stream_image import IMAGE_STREAM_IMAGES, ImageStreamImage
+from tidegate.images.referrers import show_referrers
 from tidegate.images.streams.hosts import Hosts
 from tidegate.images.streams.resolving import ALGORITHM
 from tidegate.images.tags.names import image_name
@@ -39,6 +40,7 @@ class ImageStreamImageStorage:
             raise missing(resource, name)
         blank(image)
         image.docker_image_reference = self._hosts.shown(image.docker_image_reference)
+        await show_referrers(self._reads.db, stream, image)
         found = ImageStreamImage(
             api_version=API_VERSION,
             kind="ImageStreamImage",
