@@ -157,6 +157,7 @@ def settle(tx: Transaction, limit: int = AT_ONCE) -> bool:
                 f"UPDATE counted SET {kind.column} = ? WHERE repository_id = ?",  # noqa: S608
                 (reached, repository_id),
             )
+            of(tx, project)  # folds what these rows have changed
             return True
     tx.execute("UPDATE counted SET pending = 0 WHERE repository_id = ?", (repository_id,))
     return True
