@@ -54,15 +54,13 @@ class TagHistoryEvent(Wire):
     )
 
 
-class TagHistory(Object):
+class TagHistory(Object, kw_only=True):
     """TagHistory shows every change of a tag that was ever made, the newest first."""
 
     metadata: Annotated[TagHistoryMeta, doc("Which tag it is, and which page.")] = field(
         default_factory=TagHistoryMeta
     )
-    items: Annotated[list[TagHistoryEvent], doc("The changes, the newest first.")] = field(
-        default_factory=list
-    )
+    items: Annotated[list[TagHistoryEvent], doc("The changes, the newest first.")]
 
 
 class TagRollbackTarget(Wire):
