@@ -35,7 +35,8 @@ class Source:
 
     def written(self) -> str:
         """As a person writes it."""
-        return f"{self.spec.namespace}/{self.named()}" if self.spec.namespace else self.named()
+        project = "" if self.kind == DOCKER else self.spec.namespace
+        return f"{project}/{self.named()}" if project else self.named()
 
     def named(self) -> str:
         """The `from.name` of a spec tag."""

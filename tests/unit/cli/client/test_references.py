@@ -45,6 +45,13 @@ def test_an_image_of_a_registry_needs_no_hint_when_it_has_a_digest() -> None:
     assert (source.kind, source.named()) == (DOCKER, text)
 
 
+@pytest.mark.parametrize(
+    "text", ["web:1", "team/web:1", f"team/web@{DIGEST}", "quay.io/team/web:1", "busybox"]
+)
+def test_a_source_is_said_again_as_it_was_written(text: str) -> None:
+    assert parse_source(text, None).written() == text
+
+
 @pytest.mark.parametrize("hint", ["docker", "DockerImage"])
 def test_a_hint_makes_a_docker_image_of_what_looks_like_a_stream(hint: str) -> None:
     source = parse_source("openshift/ruby:2", hint)
