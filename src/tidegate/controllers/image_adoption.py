@@ -21,8 +21,8 @@ from tidegate.metastore import changes
 _LOG = logging.getLogger(__name__)
 
 RETRY_SECONDS = 5.0
-STANDBY_SECONDS = 2.0
-"""How long one waits who found another process at work."""
+STANDBY_SECONDS = 10.0
+"""How long one waits who found another process at work; two at work do everything twice."""
 
 REST = 0.5
 """Of the time that a part took: so that others get a third of a processor that there is for all."""
@@ -72,7 +72,10 @@ class _Run:
             self._say_done()
             return True
         self.adopted += outcome.taken
-        await self._tell()
+        if outcome.mine:
+            await self._tell()
+        else:
+            self.told = time.monotonic()  # the other one does
         await self._compact()
         await self.sleep(self._pause(outcome, time.monotonic() - began))
         return False

@@ -50,6 +50,9 @@ PART = 25
 """Streams, tags or Images in one unit: each is three or four rows, and a bulk job writes some
 hundred in a transaction so that pushes need not wait for it."""
 
+TOGETHER = 4
+"""Images that are made at once: one takes 0.2 ms in the event loop, and waits for its blob."""
+
 PART_BYTES = 4 * 1024 * 1024
 """Manifests whose Images are made together; each may have 4 MiB, and its configuration 1 MiB."""
 
@@ -218,7 +221,11 @@ async def _next_images(older: Older, progress: Progress) -> Part:
     reached = progress.id
     while page := await unadopted.manifests(older.database, reached, PAGE):
         found, reached = _fitting(page)
-        made = await asyncio.gather(*(_new_image(older, each) for each in found))
+        made: list[_NewImage] = []
+        for start in range(0, len(found), TOGETHER):
+            some = found[start : start + TOGETHER]
+            made += await asyncio.gather(*(_new_image(older, each) for each in some))
+            await asyncio.sleep(0)  # requests come in between
         if found:
             return Part(Progress(IMAGES, reached), len(found), partial(_keep_images, made=made))
     return Part(Progress(DONE))
