@@ -68,12 +68,14 @@ async def assemble(settings: Settings) -> AsyncIterator[Application]:
         provisioning = Provisioning(
             store, authorizer, requestable, _provision(settings, store, identities.accounts)
         )
+        hosts = image_hosts(settings)
         registry = Registry(
             database,
             blobs,
             Access(identities.authenticator, provisioning, origins),
             audit,
             provisioning,
+            hosts=hosts,
             sparse=settings.sparse_manifests,
         )
         token = TokenService(
@@ -83,14 +85,12 @@ async def assemble(settings: Settings) -> AsyncIterator[Application]:
             origins,
             audit,
         )
-        served = served_resources(
-            settings, database, store, authorizer, identities, image_hosts(settings)
-        )
+        served = served_resources(settings, database, store, authorizer, identities, hosts)
         api = make_api(served, authorizer, identities, audit, origins)
         oauth = OAuthApplication(identities.oauth, origins, audit, exchanges=bool(settings.ci))
         namespaced = [each.resource.key for each in served if each.resource.namespaced]
         ending = Ending(store, namespaced, lambda project: purge_all(database, project))
-        older = Older(database, blobs, Hosts())
+        older = Older(database, blobs, hosts)
         for loop in loops(settings, database, store, registry, identities, ending, older):
             stack.callback(asyncio.create_task(loop).cancel)
         others: dict[str, Handler] = {TOKEN_PATH: token, **dict.fromkeys(OAUTH_PATHS, oauth)}

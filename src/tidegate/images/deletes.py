@@ -5,7 +5,7 @@ the caller's to delete from as before. Knows no HTTP.
 """
 
 from tidegate.images.streams.stream import Actor, Stream
-from tidegate.metastore import tag_events
+from tidegate.metastore import tag_events, tags
 from tidegate.oci.digest import Digest
 from tidegate.oci.name import Tag
 
@@ -22,6 +22,8 @@ def drop_image(stream: Stream, digest: Digest, actor: Actor) -> None:
 
     Raises `TagImmutable`.
     """
+    for named in tags.naming_now(stream.tx, stream.name, digest):
+        stream.row(named)  # one of an older version gets its event now
     older: dict[str, list[int]] = {}
     for tag, event in tag_events.naming(stream.tx, stream.repository_id, digest):
         if stream.row(tag).current == event.number:

@@ -9,24 +9,22 @@ its repository is of an older version and waits to be taken over, stream and all
 """
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import msgspec
 
 from tidegate.apimachinery.documents.beside import weighed
-from tidegate.apimachinery.meta import ObjectMeta
 from tidegate.apimachinery.store import Key
 from tidegate.images import signatures
 from tidegate.images.docker_image import image_of
 from tidegate.images.kinds.content import CONFIG_LIMIT
-from tidegate.images.kinds.group import API_VERSION
 from tidegate.images.kinds.image import IMAGES, Image
-from tidegate.images.kinds.image_stream import IMAGE_STREAMS, ImageStream
+from tidegate.images.streams import inherited
 from tidegate.images.streams.errors import StreamMissing
 from tidegate.images.streams.hosts import Hosts
 from tidegate.images.streams.stream import Actor, Change, Stream
-from tidegate.metastore import document_rows, repositories
+from tidegate.metastore import document_rows, repositories, tag_events, tags
 from tidegate.metastore.database import Database, Transaction
 from tidegate.metastore.documents import DocumentUnit
 from tidegate.observability.timestamp import rfc3339_seconds
@@ -116,15 +114,7 @@ def stream_for(
         return None
     if not may_create:
         raise StreamMissing(f"there is no stream {name}")
-    metadata = ObjectMeta(
-        name=name.stream,
-        namespace=name.project,
-        uid=str(uuid.uuid4()),
-        generation=1,
-        creation_timestamp=rfc3339_seconds(now),
-    )
-    header = ImageStream(api_version=API_VERSION, kind=IMAGE_STREAMS.kind, metadata=metadata)
-    return Stream.make(tx, name, header)
+    return Stream.make(tx, name, inherited.header(name, now))
 
 
 def record(
@@ -143,6 +133,17 @@ def record(
     stream.save()
     stream.rules.check_storage(tx)
     return list(dict.fromkeys(stream.warnings))
+
+
+def show_again(stream: Stream, digests: Iterable[Digest], now: float) -> None:
+    """Let the registry have the tags that name these manifests, which were not live until now.
+
+    So it is with what was imported and then pushed by digest, and with what was lost.
+    """
+    for digest in digests:
+        for tag, event in tag_events.naming(stream.tx, stream.repository_id, digest):
+            if stream.row(tag).current == event.number:
+                tags.lead(stream.tx, stream.repository_id, tag, digest, now)
 
 
 def keep_image(tx: Transaction, digest: Digest, image: Image | None) -> int:

@@ -156,12 +156,14 @@ class Manifests:
             projects.require(tx, repository.project)
             self._check_blobs(tx, repository, manifest)
             stream = pushes.stream_for(tx, repository, now, may_create=pusher.may_create)
+            appeared = {pushed.digest} - manifests.known(tx, repository, [pushed.digest])
             manifests.put(tx, repository, stored, pushed.tags if stream is None else (), now)
-            manifests.revive(tx, repository, children)
+            appeared |= manifests.revive(tx, repository, children)
             told = _of_absent(
                 manifest, len(children) - len(manifests.known(tx, repository, children))
             )
             if stream is not None:
+                pushes.show_again(stream, appeared, now)
                 told += pushes.record(tx, stream, pushed, image, Actor(pusher.name, PUSH, now))
             return told
 

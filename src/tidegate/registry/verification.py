@@ -13,6 +13,7 @@ does not explain, and every repair is right whatever else happens between its st
     usage             the bytes counted for a project are not those that it holds: counted again
     incomplete        a manifest names a blob that its repository cannot read: told, as only a push
                       can help
+    disagreement      the registry's tags and the streams' events tell different stories: told
 
 Bytes that no row names, and uploads without a session, are no fault: a crash leaves them. They are
 counted, and such uploads are removed by a repair once they are as old as a session may get.
@@ -21,7 +22,9 @@ counted, and such uploads are removed by a repair once they are as old as a sess
 import random
 from collections.abc import AsyncIterator
 
-from tidegate.metastore import blobs, recounting, uploads
+from tidegate.images import adoption
+from tidegate.metastore import agreement, blobs, recounting, uploads
+from tidegate.metastore.agreement import Disagreement
 from tidegate.metastore.database import Database
 from tidegate.oci.digest import Digest
 from tidegate.registry.findings import Fault, Findings, Order, Problem, Progress
@@ -67,6 +70,7 @@ class Verification:
         await self._check_completeness(newest)
         await self._check_uploads()
         await self._check_usage()
+        await self._check_agreement()
         return self._findings
 
     async def _check_files(self, batch: list[StoredBlob]) -> None:
@@ -205,6 +209,15 @@ class Verification:
                 continue
             self._findings.stale_uploads += 1
             self._findings.stale_bytes += upload.size
+
+    async def _check_agreement(self) -> None:
+        await self._disagree(agreement.of_tags(self._database))
+        if (await adoption.read_progress(self._database)).stage == adoption.DONE:
+            await self._disagree(agreement.of_older(self._database))
+
+    async def _disagree(self, found: AsyncIterator[Disagreement]) -> None:
+        async for each in found:
+            self._found(Fault.DISAGREEMENT, each.digest, each.detail, repaired=False)
 
     async def _check_usage(self) -> None:
         """Count what each project holds once more."""

@@ -40,6 +40,7 @@ from tidegate.registry.request import Receive, Scope, Send
 from tidegate.registry.service import Registry
 from tidegate.registry.token import TokenService
 from tidegate.storage.blobs import BlobStore
+from tidegate.storage.driver import Driver
 from tidegate.storage.memory import Memory
 
 
@@ -124,10 +125,15 @@ def in_process(
     *,
     sparse: bool = False,
     capacity: int | None = None,
+    driver: Driver | None = None,
 ) -> Iterator[InProcess]:
-    """A registry whose bytes are in memory; `more_users` have the same password."""
+    """A registry whose bytes are in memory, or in `driver`; `more_users` have the same password.
+
+    It goes on with the metadata that an earlier one left in the directory.
+    """
     url = f"sqlite:///{directory / 'metadata.db'}"
-    shutil.copy(_prepared(), directory / "metadata.db")
+    if not (directory / "metadata.db").exists():
+        shutil.copy(_prepared(), directory / "metadata.db")
     authorizer = authorizer or Rights()
     with asyncio.Runner() as runner:
         database = runner.run(open_database(url))
@@ -146,7 +152,12 @@ def in_process(
         access = Access(authenticator, provisioning, origins)
         audit = Recorded()
         registry = Registry(
-            database, BlobStore(Memory(capacity)), access, audit, provisioning, sparse=sparse
+            database,
+            BlobStore(driver or Memory(capacity)),
+            access,
+            audit,
+            provisioning,
+            sparse=sparse,
         )
         token = TokenService(
             TokenEndpoint(authenticator, tokens, provisioning, SERVICE, time.time), origins, audit
