@@ -3,8 +3,8 @@
 import asyncio
 import sqlite3
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -67,43 +67,39 @@ def wait_for_adoption(server: Server) -> None:
         wait_until(lambda: not left(client), seconds=SECONDS, what="everything to be taken over")
 
 
-@pytest.fixture
-def pulling() -> Iterator[Callable[[Server], list[str]]]:
-    """Pulls from the older repositories, one after the other, until the test ends or asks."""
-    done, threads = threading.Event(), list[threading.Thread]()
+@contextmanager
+def pulling(server: Server) -> Iterator[list[str]]:
+    """Pulls from the older repositories, one after the other; those that failed."""
+    failures: list[str] = []
+    done = threading.Event()
 
-    def begin(server: Server) -> list[str]:
-        failures: list[str] = []
+    def pull() -> None:
+        with client_of(server) as client:
+            number = 0
+            while not done.is_set():
+                number = (number + 61) % MANIFESTS
+                name = f"older{number // EACH % 10}/r{number // EACH}"
+                by_tag = client.manifest(name, f"v{number % EACH}")
+                digest = by_tag.headers.get("docker-content-digest", "none")
+                by_digest = client.manifest(name, digest)
+                if by_tag.status_code != 200 or by_digest.content != by_tag.content:
+                    failures.append(f"{name}:v{number % EACH}: {by_tag.text}{by_digest.text}")
 
-        def pull() -> None:
-            with client_of(server) as client:
-                number = 0
-                while not done.is_set():
-                    number = (number + 61) % MANIFESTS
-                    name = f"older{number // EACH % 10}/r{number // EACH}"
-                    by_tag = client.manifest(name, f"v{number % EACH}")
-                    digest = by_tag.headers.get("docker-content-digest", "none")
-                    by_digest = client.manifest(name, digest)
-                    if by_tag.status_code != 200 or by_digest.content != by_tag.content:
-                        failures.append(f"{name}:v{number % EACH}: {by_tag.text}{by_digest.text}")
-
-        threads.append(threading.Thread(target=pull))
-        threads[-1].start()
-        return failures
-
-    yield begin
-    done.set()
-    for thread in threads:
-        thread.join()
+    puller = threading.Thread(target=pull)
+    puller.start()
+    try:
+        yield failures
+    finally:
+        done.set()
+        puller.join()
 
 
 def test_every_tag_gets_an_event_and_every_manifest_an_image_while_pulls_and_pushes_go_on(
-    start: Start, older: Path, pulling: Callable[[Server], list[str]]
+    start: Start, older: Path
 ) -> None:
     server = start(older)
-    failures = pulling(server)
     pushed = [small_image(f"new {number}") for number in range(20)]
-    with client_of(server) as client:
+    with pulling(server) as failures, client_of(server) as client:
         assert left(client), "all was taken over before the test began: it needs more manifests"
         for number, each in enumerate(pushed):
             client.push("older9/r9", each, f"new{number}")
