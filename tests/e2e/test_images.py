@@ -213,3 +213,21 @@ def test_what_refers_to_an_image_is_shown_where_it_is_one_of_a_stream(
         assert json.loads(image["metadata"]["annotations"]["tidegate.io/referrers"]) == wanted
     annotations = kube.read(f"{IMAGES}/{pushed.digest}")["metadata"]["annotations"]
     assert "tidegate.io/referrers" not in annotations
+
+
+def test_a_stream_that_comes_back_has_the_images_that_were_deleted_meanwhile(
+    api: RegistryClient, kube: KubeClient
+) -> None:
+    older, newer = small_image("back, older"), small_image("back, newer")
+    for pushed in (older, newer):
+        api.push("images/back", pushed, "v1")
+    stream = f"{GROUP}/namespaces/images/imagestreams/back"
+    assert kube.delete(stream).status_code == 200
+    for pushed in (older, newer):
+        assert kube.delete(f"{IMAGES}/{pushed.digest}").status_code == 200
+    body = {"kind": "ImageStream", "apiVersion": "image.openshift.io/v1"}
+    kube.make(f"{stream}/undelete", body | {"metadata": {"name": "back"}})
+    for pushed in (older, newer):
+        assert kube.get(f"{IMAGES}/{pushed.digest}").status_code == 200
+    assert kube.delete(f"{IMAGES}/{older.digest}").status_code == 409
+    api.pull("images/back", newer, "v1")

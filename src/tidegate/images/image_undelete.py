@@ -17,9 +17,10 @@ from tidegate.apimachinery.storage import Call
 from tidegate.apimachinery.store import Document, DocumentTransaction, Key, ObjectStore
 from tidegate.images.image_storage import ImageUnit, guarded
 from tidegate.images.kinds.image import IMAGES
-from tidegate.metastore import deleted, holders
+from tidegate.metastore import deleted, holders, repositories
 from tidegate.metastore.database import Database, Transaction
 from tidegate.metastore.documents import DocumentUnit
+from tidegate.oci.name import RepositoryName
 
 TOGETHER = 1000
 """Images that come back with one at most: as many as an image may have around it elsewhere."""
@@ -32,6 +33,9 @@ _OF_ITS_END = (
     "ownerReferences",
 )
 """Metadata that does not come back: what waited for its end has had it, and owners may be gone."""
+
+AT_ONCE = 100
+"""Images of a stream that come back in one unit."""
 
 
 class _Child(msgspec.Struct):
@@ -66,6 +70,21 @@ def bring_back(rows: Transaction, image: str, since: float = 0.0) -> Document | 
         if found is not None:
             waiting += _around(rows, each, found)
     return back
+
+
+def bring_back_some(rows: Transaction, repository: RepositoryName) -> bool:
+    """Bring back some of the deleted images of a stream that is to return; False when none is left.
+
+    One unit of many: whoever deleted a stream may have had thousands of its images deleted since.
+    """
+    repository_id = repositories.find(rows, repository)
+    if repository_id is None:
+        return False
+    unit = DocumentUnit(rows)
+    names = holders.deleted_of(rows, repository_id, AT_ONCE)
+    for each in names:
+        _restored(rows, unit, each, 0.0)
+    return bool(names)
 
 
 def _restored(rows: Transaction, unit: DocumentUnit, image: str, since: float) -> Document | None:

@@ -19,6 +19,7 @@ from tidegate.apimachinery.errors import (
 )
 from tidegate.apimachinery.selectors import EVERYTHING, Selection, parse_labels
 from tidegate.apimachinery.storage import DeleteOptions, ListOptions
+from tidegate.images import image_undelete
 from tidegate.images.image_undelete import ImageUndeletes
 from tidegate.images.kinds.image import Image, ImageLayer, ImageUndelete
 from tidegate.metastore.documents import Documents
@@ -272,6 +273,24 @@ def test_children_and_referrers_come_back_with_it(world: World) -> None:
         delete(world, letter)
     undelete(world, "a")
     assert [bool(world.stored(letter)) for letter in "acs"] == [True, True, True]
+
+
+def test_the_images_of_a_stream_come_back_some_at_a_time(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(image_undelete, "AT_ONCE", 2)
+    world.stream()
+    for letter in "abcd":
+        world.image(letter)
+    world.manifest("c")
+    world.tag("v1", "a", "b")
+    world.end_stream()
+    for letter in "abcd":
+        delete(world, letter)
+    aside = RepositoryName(f"{WEB}~uid-web")
+    rounds = [world.write(lambda tx: image_undelete.bring_back_some(tx, aside)) for _ in range(3)]
+    assert rounds == [True, True, False]
+    assert [bool(world.stored(letter)) for letter in "abcd"] == [True, True, True, False]
 
 
 def test_only_what_was_deleted_comes_back_and_once(world: World) -> None:

@@ -8,6 +8,7 @@ import msgspec
 from tidegate.apimachinery.errors import BadRequest, exists_already, forbid, missing
 from tidegate.apimachinery.meta import Object
 from tidegate.apimachinery.storage import Call
+from tidegate.images.image_undelete import bring_back_some
 from tidegate.images.kinds.image_stream import IMAGE_STREAMS, ImageStream
 from tidegate.images.streams.refusals import answered
 from tidegate.images.streams.rules import Rules
@@ -39,10 +40,21 @@ class UndeleteStorage:
         database = self._streams.database
         aside = await deleted.waiting(database, key_of(name))
         size = 0 if aside is None else await usage.would_add(database, aside)
+        while await self._streams.database.write(lambda tx: _bring_images_back(tx, name, since)):
+            pass
         with answered(name.stream):
             body, warnings = await database.write(lambda tx: bring_back(tx, name, since, size))
         call.warnings.extend(warnings)
         return await self._streams.written(call, body)
+
+
+def _bring_images_back(tx: Transaction, name: RepositoryName, since: float) -> bool:
+    """Bring back some of what was deleted meanwhile: before the stream, which so has them all."""
+    key = key_of(name)
+    found = deleted.newest(tx, key)
+    if found is None or found.deleted_at < since or DocumentUnit(tx).get(key) is not None:
+        return False
+    return bring_back_some(tx, deleted.aside(key, found.uid))
 
 
 def bring_back(
