@@ -10,6 +10,7 @@ from typing import Any, Generic, TypeVar
 
 from tidegate.apimachinery.errors import FieldError, Qualified
 from tidegate.apimachinery.meta import Object
+from tidegate.apimachinery.patch.json_values import VALUES
 
 K = TypeVar("K", bound=Object)
 
@@ -68,7 +69,8 @@ class Strategy(Generic[K]):
 class Subresource:
     """`RESOURCE/NAME/subresource`: its own verbs and kind (`type`), served by its own storage.
 
-    A get of one that is `paged` takes the options of a list and answers with a page.
+    A get of one that is `paged` takes the options of a list and answers with a page; a body that is
+    written has at most so many `values`.
     """
 
     verbs: tuple[str, ...]
@@ -77,6 +79,7 @@ class Subresource:
     group: str = ""
     version: str = "v1"
     paged: bool = False
+    values: int = VALUES
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

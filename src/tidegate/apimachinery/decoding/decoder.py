@@ -40,8 +40,8 @@ def media_type(content_type: str) -> str:
     return content_type.partition(";")[0].strip().lower() or JSON
 
 
-def parse(body: bytes, content_type: str) -> Any:
-    """The values in a body of a type in `READERS`; others are refused.
+def parse(body: bytes, content_type: str, limit: int = VALUES) -> Any:
+    """The values, at most `limit`, in a body of a type in `READERS`; others are refused.
 
     `BadRequest` when it is not what its type says; nulls are kept, since patches mean something by
     them.
@@ -52,21 +52,21 @@ def parse(body: bytes, content_type: str) -> Any:
             "the body of the request was in an unknown format - accepted media types include: "
             + ", ".join(READERS)
         )
-    return reader(body)
+    return reader(body, limit)
 
 
-def parse_yaml(body: bytes) -> Any:
+def parse_yaml(body: bytes, limit: int = VALUES) -> Any:
     """YAML, of which JSON is a part."""
     text = body.decode("utf-8", "replace")
     if text.lstrip()[:1] == "{":  # what kubectl sends as apply-patch+yaml is JSON
         try:
-            return parse_json(body)
+            return parse_json(body, limit)
         except BadRequest:
             pass
-    return bounded(yaml_text.read(text), VALUES)
+    return bounded(yaml_text.read(text), limit)
 
 
-def parse_json(body: bytes) -> Any:
+def parse_json(body: bytes, limit: int = VALUES) -> Any:
     """JSON as Go reads it: what is no UTF-8 becomes U+FFFD, numbers beyond 64 bits are floats."""
     if not body.strip():
         raise BadRequest("unexpected end of JSON input")
@@ -83,16 +83,16 @@ def parse_json(body: bytes) -> Any:
         raise BadRequest(f"invalid JSON at byte {error.pos}: {error.msg}") from error
     except RecursionError as error:
         raise BadRequest("exceeded max depth") from error
-    bounded(values, VALUES)
+    bounded(values, limit)
     return _without_surrogates(values) if "\\u" in text else values
 
 
-def parse_protobuf(body: bytes) -> Any:
+def parse_protobuf(body: bytes, limit: int = VALUES) -> Any:
     """A message of one of the kinds whose protobuf is known."""
-    return bounded(kubernetes_protobuf.values(body), VALUES)
+    return bounded(kubernetes_protobuf.values(body), limit)
 
 
-READERS: Mapping[str, Callable[[bytes], Any]] = {
+READERS: Mapping[str, Callable[[bytes, int], Any]] = {
     JSON: parse_json,
     YAML: parse_yaml,
     kubernetes_protobuf.CONTENT_TYPE: parse_protobuf,
@@ -148,6 +148,7 @@ class Decoder(Generic[K]):
     kind: str
     api_version: str
     type: type[K]
+    values: int = VALUES  # in one body
 
     @property
     def schema(self) -> Schema:
@@ -156,7 +157,7 @@ class Decoder(Generic[K]):
     def read(self, body: bytes, content_type: str) -> Clean:
         """The object in a body, its kind and apiVersion checked and filled in."""
         try:
-            values = parse(body, content_type)
+            values = parse(body, content_type, self.values)
         except BadRequest as error:
             raise BadRequest(
                 f"the object provided is unrecognized (must be of type {self.kind}): couldn't get "

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tidegate.apimachinery.apply.fieldset import NOTHING, FieldSet
-from tidegate.apimachinery.decoding.decoder import Decoder
+from tidegate.apimachinery.decoding.decoder import BODY_LIMIT, Decoder
 from tidegate.apimachinery.errors import MethodNotAllowed, PathNotFound, Qualified
 from tidegate.apimachinery.http.encoding import Encoding
 from tidegate.apimachinery.http.routes import Target
@@ -76,6 +76,11 @@ class Endpoint:
         if self.subresource == "status":
             return _SPEC
         return _STATUS if "status" in self.resource.subresources else NOTHING
+
+    @property
+    def body_limit(self) -> int:
+        """Bytes of a request's body: an object of any size allowed fits in."""
+        return max(BODY_LIMIT, self.resource.strategy.size_limit)
 
     @property
     def update_creates(self) -> bool:
@@ -163,7 +168,7 @@ def _of_subresource(
         name,
         declared.verbs,
         storage,
-        Decoder(declared.kind, version, declared.type),
+        Decoder(declared.kind, version, declared.type, declared.values),
         encoding,
     )
 

@@ -76,7 +76,7 @@ class _Sent(NamedTuple):
 
 
 async def _read(exchange: Exchange, kind: str) -> _Sent:
-    body = await exchange.request.body()
+    body = await exchange.request.body(exchange.endpoint.body_limit)
 
     def parse() -> _Sent:
         said = parse_yaml(body) if kind == APPLY else parse_json(body)

@@ -9,7 +9,7 @@ import msgspec
 from tidegate.apimachinery.apply import managed
 from tidegate.apimachinery.apply.managers import entries_of
 from tidegate.apimachinery.authorizer import Authorizer
-from tidegate.apimachinery.decoding.decoder import JSON, Clean, media_type
+from tidegate.apimachinery.decoding.decoder import BODY_LIMIT, JSON, Clean, media_type
 from tidegate.apimachinery.documents.beside import beside, weighed
 from tidegate.apimachinery.errors import BadRequest
 from tidegate.apimachinery.http.access import refusal
@@ -104,7 +104,8 @@ def _told(exchange: Exchange, options: WriteOptions) -> Call:
 async def _read(exchange: Exchange, options: WriteOptions) -> dict[str, Any]:
     """The object in the body, as strictly as fieldValidation wants."""
     request, decoder = exchange.request, exchange.endpoint.decoder
-    body, content_type = await request.body(), request.header(b"content-type")
+    body = await request.body(exchange.endpoint.body_limit)
+    content_type = request.header(b"content-type")
     if len(body) > IN_LOOP[media_type(content_type) == JSON]:
         clean: Clean = await beside(len(body), decoder.read, body, content_type)
     else:
@@ -127,6 +128,8 @@ def tracked(
     """
     decoder = exchange.endpoint.decoder
     settled = decoder.settled(wanted)
+    if exchange.request.size > BODY_LIMIT:  # of the few that may be so large; it would take minutes
+        return settled
     said = entries_of(wanted)
     if said is not None:  # an empty list means something here
         settled["metadata"] = {**settled.get("metadata", {}), "managedFields": said}

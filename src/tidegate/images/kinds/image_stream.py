@@ -56,6 +56,12 @@ __all__ = [
 IMPORT_SUCCESS = "ImportSuccess"
 """The one condition of a tag: whether its last import went well."""
 
+SIZE_LIMIT = 16 * 1024 * 1024
+"""Bytes of a whole stream: twice what is shown of one, and written back."""
+
+VALUES_OF_STATUS = 1_000_000
+"""JSON values of a stream whose status is written back: those of all that is shown."""
+
 _RULE = "[a-z0-9]+(?:[._-][a-z0-9]+)*"
 _NAME = re.compile(_RULE, re.ASCII)
 
@@ -284,7 +290,12 @@ IMAGE_STREAMS = Resource(
         "spec.dockerImageRepository": lambda each: each.spec.docker_image_repository,
         "status.dockerImageRepository": lambda each: each.status.docker_image_repository,
     },
-    strategy=Strategy(name_fault=stream_name_fault, prepare=prepare_stream, validate=_validate),
+    strategy=Strategy(
+        name_fault=stream_name_fault,
+        prepare=prepare_stream,
+        validate=_validate,
+        size_limit=SIZE_LIMIT,
+    ),
     subresources={
         "layers": Subresource(
             verbs=("get",),
@@ -302,6 +313,7 @@ IMAGE_STREAMS = Resource(
             type=ImageStream,
             group=GROUP,
             version=VERSION,
+            values=VALUES_OF_STATUS,
         ),
         "undelete": Subresource(
             verbs=("create",), kind="ImageStream", type=ImageStream, group=GROUP, version=VERSION

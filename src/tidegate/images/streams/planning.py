@@ -30,6 +30,10 @@ from tidegate.images.streams.resolving import foreign
 from tidegate.oci.errors import OciError
 from tidegate.oci.name import RepositoryName
 
+MANAGERS_LIMIT = 256 * 1024
+"""Bytes that say who manages which field. They are in the header, which every push writes anew;
+of a stream with more tags than some thousand nobody is the manager."""
+
 
 @dataclass(frozen=True, slots=True)
 class Wish:
@@ -144,6 +148,8 @@ def _annotate_as(new: ImageStream, old: ImageStream | None) -> None:
     }
     annotations |= {key: said[key] for key in OMITTED if key in said}
     new.metadata.annotations = annotations
+    if len(msgspec.json.encode(new.metadata.managed_fields)) > MANAGERS_LIMIT:
+        new.metadata.managed_fields = []
 
 
 def plan_spec(new: ImageStream, old: ImageStream | None) -> Plan:

@@ -5,16 +5,15 @@ shown of them is rendered; creates and updates are made of whole objects (`units
 """
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 from tidegate.apimachinery.authorizer import Authorizer
 from tidegate.apimachinery.documents.storage import DocumentStorage
 from tidegate.apimachinery.documents.updating import Turns
-from tidegate.apimachinery.errors import FieldError
 from tidegate.apimachinery.meta import Object
-from tidegate.apimachinery.resource import Resource, Strategy
+from tidegate.apimachinery.resource import Resource
 from tidegate.apimachinery.storage import (
     Call,
     Change,
@@ -27,12 +26,7 @@ from tidegate.apimachinery.storage import (
     WatchOptions,
 )
 from tidegate.apimachinery.store import ObjectStore
-from tidegate.images.kinds.image_stream import (
-    IMAGE_STREAMS,
-    ImageStream,
-    stream_faults,
-    stream_name_fault,
-)
+from tidegate.images.kinds.image_stream import IMAGE_STREAMS, ImageStream
 from tidegate.images.streams.hosts import Hosts
 from tidegate.images.streams.planning import name_of, prepare_spec, prepare_status
 from tidegate.images.streams.rendering import heading
@@ -41,15 +35,8 @@ from tidegate.images.streams.units import StreamWrite
 from tidegate.images.streams.watching import RenderedWatch
 from tidegate.metastore.database import Database
 
-SIZE_LIMIT = 16 * 1024 * 1024
-"""Bytes of a whole stream in a write: twice what is shown of one."""
-
 _READS = 5
 """Times that a stream is read which changes meanwhile; the last is as good as the others."""
-
-
-def _validate(new: ImageStream, _old: ImageStream | None) -> Sequence[FieldError]:
-    return stream_faults(new)
 
 
 class Streams:
@@ -69,13 +56,7 @@ class Streams:
         self._store = store
         self._authorizer = authorizer
         self._turns = Turns()
-        spec = Strategy(
-            name_fault=stream_name_fault,
-            prepare=prepare_spec,
-            validate=_validate,
-            counts_generation=True,
-            size_limit=SIZE_LIMIT,
-        )
+        spec = replace(IMAGE_STREAMS.strategy, prepare=prepare_spec, counts_generation=True)
         self._of_spec = replace(IMAGE_STREAMS, strategy=spec, fields=_fields(hosts))
         status = replace(spec, prepare=prepare_status, counts_generation=False)
         self._of_status = replace(self._of_spec, strategy=status)
