@@ -43,9 +43,9 @@ ORDER BY t.repository_id, t.name
 
 
 class Disagreement(NamedTuple):
-    """Something that one table says and another does not; `digest` is "" where none is at issue."""
+    """Something that one table says and another does not; `digest` is what it is about."""
 
-    digest: Digest
+    digest: Digest | None
     detail: str
 
 
@@ -62,23 +62,24 @@ async def of_tags(db: Database) -> AsyncIterator[Disagreement]:
             if row[0] != asked:
                 asked = row[0]
                 if not await _belongs(db, row[0]):
-                    yield Disagreement(Digest(""), f"{row[2]} has tags and is no stream")
+                    yield Disagreement(None, f"{row[2]} has tags and is no stream")
         after = (rows[-1][0], rows[-1][1])
 
 
 def _faults(row: Row) -> Sequence[Disagreement]:
     _, tag, repository, newest, current, last, shown, named, led = row
     name = f"{repository}:{tag}"
+    digest = Digest(named or led) if named or led else None
     faults = []
     if newest != (last or 0):
         detail = f"{name} counts {newest} events, the last is {last}"
-        faults.append(Disagreement(Digest(named or ""), detail))
+        faults.append(Disagreement(digest, detail))
     if current != shown:
         detail = f"{name} names what event {current} says, the newest is {shown}"
-        faults.append(Disagreement(Digest(named or ""), detail))
+        faults.append(Disagreement(digest, detail))
     if named != led:
         detail = f"{name} is {led or 'nothing'} to the registry and {named or 'nothing'} to streams"
-        faults.append(Disagreement(Digest(named or led), detail))
+        faults.append(Disagreement(digest, detail))
     return faults
 
 
@@ -106,7 +107,7 @@ async def of_older(db: Database) -> AsyncIterator[Disagreement]:
     while tags := await unadopted.tags(db, after, ROWS):
         for tag in tags:
             if not tag.known:
-                yield Disagreement(Digest(""), f"{tag.repository}:{tag.name} is in no stream")
+                yield Disagreement(None, f"{tag.repository}:{tag.name} is in no stream")
         after = (tags[-1].repository_id, tags[-1].name)
     last = 0
     while manifests := await unadopted.manifests(db, last, ROWS):
