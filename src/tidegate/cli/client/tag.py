@@ -206,13 +206,13 @@ def history_table(events: list[dict[str, Any]], *, wide: bool) -> tuple[list[str
     """The events as a table; the one that the tag points to has a star."""
     columns = ["", "NUMBER", "CREATED", "IMAGE", "HOW", "WHO", "FROM"]
     rows = []
-    for place, event in enumerate(events):
+    current = next((each for each in events if _names_something(each)), None)
+    for event in events:
         how, image = text(event, "how"), text(event, "image")
-        current = place == 0 and how != "delete" and not at(event, "hidden")
         shown = image if wide else image[:19]  # sha256: and 12 characters
         rows.append(
             [
-                "*" if current else "-" if at(event, "hidden") else "",
+                "*" if event is current else "-" if at(event, "hidden") else "",
                 str(number(event, "number")),
                 printable(text(event, "created")),
                 printable(shown or text(event, "dockerImageReference") or "<none>"),
@@ -222,6 +222,11 @@ def history_table(events: list[dict[str, Any]], *, wide: bool) -> tuple[list[str
             ]
         )
     return columns, rows
+
+
+def _names_something(event: dict[str, Any]) -> bool:
+    """Whether a tag may point to what the event says; after an undelete that is an older event."""
+    return text(event, "how") not in ("delete", "undelete") and not at(event, "hidden")
 
 
 def _check(wishes: Wishes, source: Source, targets: list[StreamTag], project: str) -> None:

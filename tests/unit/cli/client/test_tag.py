@@ -133,6 +133,16 @@ def test_the_current_event_has_a_star_and_a_hidden_one_a_dash() -> None:
     ]
 
 
+def test_a_tag_that_was_brought_back_points_to_what_it_was_before() -> None:
+    events = [
+        {"number": 3, "how": "undelete", "hidden": True},
+        {"number": 2, "how": "delete", "hidden": True},
+        {"number": 1, "image": DIGEST, "how": "push"},
+    ]
+    _, rows = history_table(events, wide=False)
+    assert [row[0] for row in rows] == ["-", "-", "*"]
+
+
 def test_a_deleted_tag_has_no_current_event() -> None:
     _, rows = history_table([{"number": 2, "how": "delete"}], wide=True)
     assert rows == [["", "2", "", "<none>", "delete", "", ""]]
