@@ -17,6 +17,7 @@ from tidegate.apimachinery.errors import (
     NotFound,
     UpdateConflict,
 )
+from tidegate.apimachinery.meta import OwnerReference
 from tidegate.apimachinery.selectors import EVERYTHING, Selection, parse_labels
 from tidegate.apimachinery.storage import DeleteOptions, ListOptions
 from tidegate.images import image_undelete
@@ -162,6 +163,16 @@ def test_an_image_that_finalizers_keep_is_held_to_the_end(world: World) -> None:
     delete(world, "a")  # begins to end
     with pytest.raises(UpdateConflict, match="is held by"):
         finalizers()
+
+
+def test_an_image_has_no_owner_with_which_it_would_go(world: World) -> None:
+    new = Image(docker_image_reference="r/a/b")
+    new.metadata.name = str(digest("a"))
+    new.metadata.owner_references = [OwnerReference(api_version="v1", kind="X", name="x", uid="u")]
+    world.images(lambda images: images.create(call("create"), new))
+    stored = world.stored("a")
+    assert stored is not None
+    assert stored.metadata.owner_references == []
 
 
 def test_lists_show_what_streams_show_and_what_nothing_holds(world: World) -> None:

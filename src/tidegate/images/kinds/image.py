@@ -139,6 +139,7 @@ def prepare_image(new: Image, old: Image | None) -> None:
 
     Manifest and configuration may be taken away, or given as long as they are the right ones.
     """
+    new.metadata.owner_references = []  # it goes when nothing holds it, not with an owner
     _put_base_first(new)
     if old is not None:
         _keep(new, old)
