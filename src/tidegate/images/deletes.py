@@ -1,7 +1,7 @@
 """What a delete through the registry means to a stream: tags end, and what goes is in no history.
 
-In the unit that deletes the manifest. A repository of an older version that is not a stream yet is
-the caller's to delete from as before. Knows no HTTP.
+In the unit that deletes the manifest. What an older version left in a project that has gone is no
+stream, and the caller's to delete from. Knows no HTTP.
 """
 
 from tidegate.images.streams.stream import Actor, Stream

@@ -4,8 +4,7 @@
     stream_for, record (in it)   the stream is there or made; Image, events and limits
 
 The unit is the one that stores the manifest, so that registry and streams never tell different
-stories. Knows no HTTP. Invariant: a manifest that is pushed has an Image and is in a stream, unless
-its repository is of an older version and waits to be taken over, stream and all.
+stories. Knows no HTTP. Invariant: a manifest that is pushed has an Image and is in a stream.
 """
 
 import uuid
@@ -23,8 +22,9 @@ from tidegate.images.kinds.image import IMAGES, Image
 from tidegate.images.streams import inherited
 from tidegate.images.streams.errors import StreamMissing
 from tidegate.images.streams.hosts import Hosts
+from tidegate.images.streams.opening import opened
 from tidegate.images.streams.stream import Actor, Change, Stream
-from tidegate.metastore import document_rows, repositories, tag_events, tags
+from tidegate.metastore import document_rows, tag_events, tags
 from tidegate.metastore.database import Database, Transaction
 from tidegate.metastore.documents import DocumentUnit
 from tidegate.observability.timestamp import rfc3339_seconds
@@ -99,19 +99,15 @@ async def _read(store: BlobStore, digest: Digest) -> bytes | None:
         return None
 
 
-def stream_for(
-    tx: Transaction, name: RepositoryName, now: float, *, may_create: bool
-) -> Stream | None:
+def stream_for(tx: Transaction, name: RepositoryName, now: float, *, may_create: bool) -> Stream:
     """The stream that is pushed to, made if need be; asked before the manifest is stored.
 
-    None for a repository of an older version that is not a stream yet. Raises `StreamMissing`, and
-    what `Stream.make` raises.
+    A repository of an older version becomes a stream now. Raises `StreamMissing`, and what
+    `Stream.make` raises.
     """
-    stream = Stream.open(tx, name)
+    stream = opened(tx, name)
     if stream is not None:
         return stream
-    if repositories.holds_manifests(tx, name):
-        return None
     if not may_create:
         raise StreamMissing(f"there is no stream {name}")
     return Stream.make(tx, name, inherited.header(name, now))

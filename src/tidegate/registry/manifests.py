@@ -15,6 +15,7 @@ from tidegate.images import deletes, point_in_time, pushes
 from tidegate.images.kinds.image import Image
 from tidegate.images.pushes import ImageGone, Pushed
 from tidegate.images.streams.hosts import Hosts
+from tidegate.images.streams.opening import opened
 from tidegate.images.streams.stream import PUSH, Actor, Stream
 from tidegate.metastore import links, manifests, projects, tag_events, tags
 from tidegate.metastore.database import Database, Transaction
@@ -156,16 +157,16 @@ class Manifests:
             projects.require(tx, repository.project)
             self._check_blobs(tx, repository, manifest)
             stream = pushes.stream_for(tx, repository, now, may_create=pusher.may_create)
-            appeared = {pushed.digest} - manifests.known(tx, repository, [pushed.digest])
-            manifests.put(tx, repository, stored, pushed.tags if stream is None else (), now)
+            # without an Image no event names it
+            known = manifests.known(tx, repository, [pushed.digest]) if image is None else set()
+            appeared = {pushed.digest} - known if image is None else set()
+            manifests.put(tx, repository, stored, (), now)
             appeared |= manifests.revive(tx, repository, children)
             told = _of_absent(
                 manifest, len(children) - len(manifests.known(tx, repository, children))
             )
-            if stream is not None:
-                pushes.show_again(stream, appeared, now)
-                told += pushes.record(tx, stream, pushed, image, Actor(pusher.name, PUSH, now))
-            return told
+            pushes.show_again(stream, appeared, now)
+            return told + pushes.record(tx, stream, pushed, image, Actor(pusher.name, PUSH, now))
 
         return put
 
@@ -186,7 +187,7 @@ class Manifests:
         actor = Actor(user, tag_events.DELETE, time.time())
 
         def delete(tx: Transaction) -> list[str]:
-            stream = Stream.open(tx, repository)
+            stream = opened(tx, repository)
             if isinstance(reference, Digest):
                 _delete_manifest(tx, stream, repository, reference, foreseen, actor)
             else:

@@ -16,6 +16,7 @@ from tidegate.images import adoption
 from tidegate.images.adoption import MARK, PART, Older, Progress, Remaining
 from tidegate.images.kinds.image import IMAGES, Image
 from tidegate.images.streams.hosts import Hosts
+from tidegate.images.streams.opening import opened
 from tidegate.images.streams.stream import PUSH, Actor, Change, Stream, key_of
 from tidegate.metastore import links, manifests, stream_tags, tag_events, tags
 from tidegate.metastore.database import Database, Transaction
@@ -372,6 +373,33 @@ def test_looking_at_a_tag_that_is_not_taken_over_leaves_it_whole(world: World) -
     assert world.write(look) == one
     world.adopt()
     assert len(world.events("v1")) == 1
+
+
+def test_a_repository_that_is_opened_before_its_turn_is_a_stream_from_then_on(
+    world: World,
+) -> None:
+    one = world.pushed(manifest("one"), "v1", at=100.0)
+
+    def push(tx: Transaction) -> str:
+        stream = opened(tx, WEB)
+        assert stream is not None
+        stream.record("v1", Change("/shop/web@sha256:2", "", 1), BOB)
+        stream.save()
+        return stream.header.metadata.creation_timestamp
+
+    assert world.write(push) == "1970-01-01T00:01:40Z"
+    world.adopt()
+    assert [(each.number, each.image) for each in world.events("v1")] == [(1, one), (2, "")]
+
+
+def test_a_repository_of_a_project_that_has_gone_is_not_opened(world: World) -> None:
+    gone = RepositoryName("gone/web")
+    world.pushed(manifest("one"), "v1", at=100.0, name=gone)
+    assert world.write(lambda tx: opened(tx, gone)) is None
+
+
+def test_what_was_never_pushed_to_is_not_opened(world: World) -> None:
+    assert world.write(lambda tx: opened(tx, WEB)) is None
 
 
 def test_a_new_database_is_done_with_three_marks(world: World) -> None:

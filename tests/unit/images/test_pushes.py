@@ -9,13 +9,12 @@ from tests.images import IMAGE_INDEX, IMAGE_MANIFEST, digest_of
 from tests.unit.images.push_world import ANN, CONFIG, LAYER, MANIFEST, WEB, PushWorld, pushed
 from tidegate.apimachinery.store import Key
 from tidegate.images.kinds.image import IMAGES
-from tidegate.images.pushes import ImageGone, record, show_again, stream_for
+from tidegate.images.pushes import ImageGone, record, show_again
 from tidegate.images.streams.errors import StreamMissing
 from tidegate.images.streams.stream import Change
 from tidegate.metastore import manifests, tag_events
 from tidegate.metastore.documents import DocumentUnit
 from tidegate.oci.digest import Digest
-from tidegate.oci.name import Tag
 
 
 @pytest.fixture
@@ -123,12 +122,6 @@ def test_an_index_has_its_manifests_in_its_image(world: PushWorld) -> None:
 def test_who_may_not_make_a_stream_pushes_to_none(world: PushWorld) -> None:
     with pytest.raises(StreamMissing):
         world.push(pushed("1.0"), may_create=False)
-
-
-def test_a_repository_of_an_older_version_waits_for_its_stream(world: PushWorld) -> None:
-    stored = manifests.Manifest(Digest.of(MANIFEST), IMAGE_MANIFEST, MANIFEST)
-    world.write(lambda tx: manifests.put(tx, WEB, stored, [Tag("1.0")], 1.0))
-    assert world.write(lambda tx: stream_for(tx, WEB, 2.0, may_create=True)) is None
 
 
 def test_an_image_that_goes_between_preparation_and_unit_is_prepared_again(
