@@ -73,6 +73,42 @@ def unlink(tx: Transaction, repository: RepositoryName, digest: Digest, now: flo
     return gone > 0
 
 
+UNUSED_SECONDS = 24 * 3600.0
+"""How long a link that no manifest ever used is kept for the push that made it."""
+
+
+def give_up(tx: Transaction, digest: Digest, now: float) -> RepositoryName | None:
+    """Make every link of a blob a tombstone, unless one is needed: then who needs it.
+
+    A live manifest needs it, and so may a push that has not come to its manifest yet. What a
+    deleted stream has stays, for as long as it may come back.
+    """
+    rows = tx.fetch(
+        "SELECT r.name FROM blobs b JOIN blob_uses u ON u.blob_id = b.id"
+        " JOIN manifests m ON m.id = u.manifest_id AND m.deleted_at IS NULL"
+        " JOIN repositories r ON r.id = m.repository_id"
+        " WHERE b.digest = ? AND r.name NOT LIKE '%~%' LIMIT 1",
+        (digest,),
+    ) or tx.fetch(
+        "SELECT r.name FROM blobs b JOIN links l ON l.blob_id = b.id AND l.deleted_at IS NULL"
+        " JOIN repositories r ON r.id = l.repository_id"
+        " WHERE b.digest = ? AND l.linked_at > ? AND r.name NOT LIKE '%~%'"
+        " AND NOT EXISTS (SELECT 1 FROM blob_uses u"
+        " WHERE u.blob_id = b.id AND u.repository_id = l.repository_id) LIMIT 1",
+        (digest, now - UNUSED_SECONDS),
+    )
+    if rows:
+        return RepositoryName(rows[0][0])
+    tx.execute(
+        "UPDATE links SET deleted_at = ? WHERE deleted_at IS NULL"
+        " AND blob_id = (SELECT id FROM blobs WHERE digest = ?)"
+        " AND EXISTS (SELECT 1 FROM repositories r"
+        " WHERE r.id = links.repository_id AND r.name NOT LIKE '%~%')",
+        (now, digest),
+    )
+    return None
+
+
 def sizes(
     tx: Transaction, repository: RepositoryName, digests: Sequence[Digest]
 ) -> dict[Digest, int]:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from tidegate.metastore import links, repositories, tags
+from tidegate.metastore import links, repositories, tag_events, tags
 from tidegate.metastore.batches import batches
 from tidegate.metastore.database import Database, Transaction
 from tidegate.oci.digest import Digest
@@ -182,6 +182,42 @@ def delete(tx: Transaction, repository: RepositoryName, digest: Digest, now: flo
     tx.execute("UPDATE manifests SET deleted_at = ? WHERE id = ?", (now, manifest_id))
     tx.record("manifests", f"{repository}@{digest}", "delete")
     return True
+
+
+def release(
+    tx: Transaction, repository: RepositoryName, repository_id: int, digest: str, now: float
+) -> None:
+    """Let go of an image that is out of every history: its manifest, and children of it alone.
+
+    Tombstones, as `delete` makes. Nothing happens to what a history or a live index still names.
+    """
+    waiting = [Digest(digest)]
+    while waiting:
+        each = waiting.pop()
+        if tag_events.names_image(tx, repository_id, each) or _has_parent(tx, repository_id, each):
+            continue
+        if delete(tx, repository, each, now):
+            waiting += _children(tx, repository_id, each)
+
+
+def _has_parent(tx: Transaction, repository_id: int, digest: Digest) -> bool:
+    return bool(
+        tx.fetch(
+            "SELECT 1 FROM child_uses u"
+            " JOIN manifests m ON m.id = u.manifest_id AND m.deleted_at IS NULL"
+            " WHERE u.digest = ? AND u.repository_id = ? LIMIT 1",
+            (digest, repository_id),
+        )
+    )
+
+
+def _children(tx: Transaction, repository_id: int, digest: Digest) -> list[Digest]:
+    rows = tx.fetch(
+        "SELECT u.digest FROM manifests m JOIN child_uses u ON u.manifest_id = m.id"
+        " WHERE m.repository_id = ? AND m.digest = ?",
+        (repository_id, digest),
+    )
+    return [Digest(child) for (child,) in rows]
 
 
 def known(tx: Transaction, repository: RepositoryName, digests: Sequence[Digest]) -> set[Digest]:

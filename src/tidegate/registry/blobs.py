@@ -65,15 +65,16 @@ class Blobs:
         return Response(202)
 
     async def prune(self, digest: Digest) -> Response:
-        """DELETE /admin/blobs/: give up the bytes of a blob that no repository can read.
+        """DELETE /admin/blobs/: give up the bytes of a blob that no image needs.
 
-        As in OpenShift, 204 also when there are none. A blob that somebody may still read is
-        refused, whoever asks: `oc adm prune images` does not see what came since it looked. The
-        bytes go when garbage is collected.
+        As in OpenShift, 204 also when there are none. A blob that an image needs, or a push that is
+        under way, is refused, whoever asks: `oc adm prune images` does not see what came since it
+        looked. The bytes go when garbage is collected.
         """
-        holders = await links.holders(self._database, digest, 1)
-        if holders:
-            raise MethodNotAllowed(f"{holders[0]} holds this blob: it is not to be pruned")
+        now = time.time()
+        holder = await self._database.write(lambda tx: links.give_up(tx, digest, now))
+        if holder is not None:
+            raise MethodNotAllowed(f"{holder} holds this blob: it is not to be pruned")
         return Response(204)
 
 

@@ -66,6 +66,7 @@ def _rewrite(stream: Stream, past: Past, actor: Actor, hosts: Hosts) -> None:
         numbers = _numbers(stream, past, hosts)
         if numbers:
             stream.prune(past.tag, numbers, actor.now)
+            stream.release(past.tag, numbers, actor.now)
     for event in past.added:
         reference = hosts.stored(event.docker_image_reference)
         created = epoch_seconds(event.created) if event.created else actor.now

@@ -22,7 +22,7 @@ from tidegate.images.kinds.image_stream import (
 from tidegate.images.streams import inherited
 from tidegate.images.streams.growth import Growth
 from tidegate.images.streams.rules import Rules
-from tidegate.metastore import repositories, stream_tags, tag_events, tags
+from tidegate.metastore import manifests, repositories, stream_tags, tag_events, tags
 from tidegate.metastore.database import Transaction
 from tidegate.metastore.documents import DocumentUnit
 from tidegate.metastore.stream_tags import TagRow
@@ -329,6 +329,16 @@ class Stream:
         if number != row.current:
             image = "" if current is None else current.image
             tags.lead(self.tx, self.repository_id, tag, image, now)
+
+    def release(self, tag: str, numbers: list[int], now: float) -> None:
+        """Let go of the images of pruned events which no history of the stream names any more.
+
+        They are no longer the stream's: they cannot be pulled from it.
+        """
+        for number in numbers:
+            event = tag_events.find(self.tx, self.repository_id, tag, number)
+            if event is not None and event.image:
+                manifests.release(self.tx, self.name, self.repository_id, event.image, now)
 
     def touch(self) -> None:
         """Have `save` put the header: something of it was changed."""

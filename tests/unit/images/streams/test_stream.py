@@ -319,3 +319,23 @@ def test_names_are_judged_and_in_trial_only_warned_of(world: World) -> None:
 
     (warning,) = world.change(push)
     assert "tag nightly is not allowed" in warning
+
+
+def test_an_image_that_is_out_of_every_history_is_no_longer_the_streams(world: World) -> None:
+    world.manifest("d")
+    world.manifest("e")
+    for tag, letter in (("v1", "d"), ("v1", "e"), ("v2", "d")):
+        world.change(lambda stream: stream.record(tag, pushed(WEB, letter), ANN))  # noqa: B023
+
+    def known(stream: Stream) -> set[str]:
+        found = manifests.known(stream.tx, WEB, [digest("d"), digest("e")])
+        return {each[7] for each in found}
+
+    def prune(stream: Stream, tag: str) -> None:
+        stream.prune(tag, [1], 300.0)
+        stream.release(tag, [1], 300.0)
+
+    world.change(lambda stream: prune(stream, "v1"))
+    assert world.change(known) == {"d", "e"}
+    world.change(lambda stream: prune(stream, "v2"))
+    assert world.change(known) == {"e"}
