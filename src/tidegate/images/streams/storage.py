@@ -85,9 +85,11 @@ class Streams:
                 break
         return rendered.body
 
-    async def update(self, call: Call, name: str, change: Change) -> Updated:
+    async def update(
+        self, call: Call, name: str, change: Change, *, creates: bool = False
+    ) -> Updated:
         """Change a stream, and show what it became."""
-        updated = await self.writing(call).update(call, name, change)
+        updated = await self.writing(call).update(call, name, change, creates=creates)
         return updated._replace(body=await self.written(call, updated.body))
 
     async def written(self, call: Call, body: bytes) -> bytes:
@@ -118,9 +120,8 @@ class StreamStorage:
     async def update(
         self, call: Call, name: str, change: Change, *, creates: bool = False
     ) -> Updated:
-        """See `storage.Updater`; a stream that is not there is made by create alone."""
-        del creates
-        return await self._streams.update(call, name, change)
+        """See `storage.Updater`; server-side apply makes a stream that is not there."""
+        return await self._streams.update(call, name, change, creates=creates)
 
     async def delete(self, call: Call, name: str, options: DeleteOptions) -> Deleted:
         return await self._streams.headers.delete(call, name, options)
