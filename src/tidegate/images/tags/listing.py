@@ -30,15 +30,20 @@ from tidegate.metastore import newest_tags, stream_tags
 from tidegate.metastore.stream_tags import ShownTag
 from tidegate.oci.name import RepositoryName
 
-STREAMS_AT_ONCE = 100
-TAGS_AT_ONCE = 501  # one more than a page of kubectl
-HISTORIES_AT_ONCE = 50
-"""Tags with up to 100 events each that are read at a time."""
-
-PAGE_BYTES = 32 * 1024 * 1024
-"""A page ends when it has so many, also one without a limit: the rest is behind its token."""
-
 Views = AsyncIterator[View]
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """How much is held at a time: streams, tags, tags with all events that are shown, bytes.
+
+    A page ends when it has so many bytes, also one without a limit: the rest is behind its token.
+    """
+
+    streams: int = 100
+    tags: int = 501  # one more than kubectl's page
+    histories: int = 50  # with up to 100 events each
+    page: int = 32 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,12 +61,16 @@ class _Stream:
     header: ImageStream
 
 
+DEFAULT = Bounds()
+
+
 class Lists:
     """Lists of one kind."""
 
-    def __init__(self, listed: Listed, reads: Reads) -> None:
+    def __init__(self, listed: Listed, reads: Reads, bounds: Bounds = DEFAULT) -> None:
         self._listed = listed
         self._reads = reads
+        self._bounds = bounds
 
     async def list(self, namespace: str, options: ListOptions) -> Page:
         """A page of the tags in a namespace, with "" in all."""
@@ -76,7 +85,7 @@ class Lists:
             shown = self._taken(view, options.selection)
             if shown is None:
                 continue
-            if len(bodies) == options.limit > 0 or size > PAGE_BYTES:
+            if len(bodies) == options.limit > 0 or size > self._bounds.page:
                 token = continuation.written(Continuation(last, revision))
                 return Page(bodies, revision, token)
             bodies.append(msgspec.json.encode(shown))
@@ -109,7 +118,8 @@ class Lists:
     async def _views(self, scope: str | None, options: ListOptions, after: Key) -> Views:
         """The tags of the scope that may be selected, after a place."""
         selection = options.selection
-        at_once = min(options.limit + 1, TAGS_AT_ONCE) if options.limit else TAGS_AT_ONCE
+        most = self._bounds.tags
+        at_once = min(options.limit + 1, most) if options.limit else most
         stream, _, tag = after.name.partition(":")
         if stream:
             for each in await self._one(after.namespace, stream, selection):
@@ -139,7 +149,7 @@ class Lists:
         place = (namespace, stream) if stream else None
         while True:
             listing = await self._reads.store.list(
-                IMAGE_STREAMS.key, scope, after=place, limit=STREAMS_AT_ONCE
+                IMAGE_STREAMS.key, scope, after=place, limit=self._bounds.streams
             )
             yield _selected(listing.documents, selection)
             if not listing.more:
@@ -155,7 +165,7 @@ class Lists:
         together = None
         if len(streams) > 1 and not self._listed.histories:
             numbers = sorted(ids.values())
-            together = await newest_tags.of_streams(self._reads.db, numbers, TAGS_AT_ONCE * 2)
+            together = await newest_tags.of_streams(self._reads.db, numbers, self._bounds.tags * 2)
         for each in streams:
             number = ids.get(each.name)
             if number is None:
@@ -196,7 +206,7 @@ class Lists:
         db = self._reads.db
         if self._listed.histories:
             return await stream_tags.read_by_name(
-                db, number, after, min(at_once, HISTORIES_AT_ONCE)
+                db, number, after, min(at_once, self._bounds.histories)
             )
         return await newest_tags.by_name(db, number, after, at_once)
 

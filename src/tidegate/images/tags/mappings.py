@@ -1,7 +1,9 @@
 """imagestreammappings: an image that some registry was pushed, and the tag that names it.
 
 The answer is only whether it worked. A registry beside the API that finds no stream makes one and
-comes again: it looks for `NotFound` with this very resource (image-api 6).
+comes again: it looks for `NotFound` with this very resource (image-api 6). Whoever may write to one
+project may post an Image, which all projects share: of one whose manifest comes along only what the
+manifest says is kept, and one without is not called this registry's own.
 """
 
 import uuid
@@ -14,15 +16,14 @@ from tidegate.apimachinery.documents.metadata import validate_metadata
 from tidegate.apimachinery.errors import (
     FieldError,
     forbid,
-    invalid,
     invalid_object,
     missing,
-    required,
 )
-from tidegate.apimachinery.meta import Object
+from tidegate.apimachinery.meta import Object, ObjectMeta
 from tidegate.apimachinery.storage import Call
-from tidegate.images.kinds.group import API_VERSION, MANAGED
-from tidegate.images.kinds.image import Image, image_name_fault, prepare_image
+from tidegate.images.docker_image import described
+from tidegate.images.kinds.group import API_VERSION, MANAGED, MANIFEST_BLOB_STORED
+from tidegate.images.kinds.image import IMAGES, Image, prepare_image
 from tidegate.images.kinds.image_stream_mapping import (
     IMAGE_STREAM_MAPPINGS,
     ImageStreamMapping,
@@ -37,6 +38,7 @@ from tidegate.images.tags.storage import Makes
 from tidegate.metastore.database import Transaction
 from tidegate.metastore.documents import DocumentUnit
 from tidegate.observability.timestamp import rfc3339_seconds
+from tidegate.oci.digest import Digest
 from tidegate.oci.name import RepositoryName
 
 _SUCCESS = b'{"kind":"Status","apiVersion":"v1","metadata":{},"status":"Success"}'
@@ -52,25 +54,31 @@ class ImageStreamMappingStorage:
         """See `storage.Creater`."""
         if not isinstance(new, ImageStreamMapping):
             raise TypeError("not an ImageStreamMapping")
-        await weighed(call.weight, self._prepare, call, new)
-        now = self._makes.clock()
-        image = new.image
-        image.metadata.uid = str(uuid.uuid4())
-        image.metadata.creation_timestamp = rfc3339_seconds(now)
-        image.metadata.resource_version = image.metadata.namespace = ""
+        managed = await weighed(call.weight, self._prepare, call, new)
+        now, image = self._makes.clock(), new.image
+        image.metadata = ObjectMeta(
+            name=image.metadata.name,
+            uid=str(uuid.uuid4()),
+            creation_timestamp=rfc3339_seconds(now),
+            labels=image.metadata.labels,
+            annotations=image.metadata.annotations,
+        )
         name = TagName(RepositoryName(f"{call.namespace}/{new.metadata.name}"), new.tag)
         actor = Actor(call.user.name, PUSH, now)
-        unit = partial(self._record, name=name, image=image, actor=actor)
+        unit = partial(self._record, name=name, image=image, managed=managed, actor=actor)
         with told(name):
             call.warnings.extend(await run(self._makes.reads.db, unit, dry_run=call.dry_run))
         return _SUCCESS
 
-    def _prepare(self, call: Call, new: ImageStreamMapping) -> None:
-        """Complete and judge what was posted."""
+    def _prepare(self, call: Call, new: ImageStreamMapping) -> bool:
+        """Complete and judge what was posted; whether its image is said to be kept here."""
         new.metadata.namespace = call.namespace
         IMAGE_STREAM_MAPPINGS.strategy.prepare(new, None)
         image = new.image
+        managed = image.metadata.annotations.get(MANAGED) == "true"
         image.api_version, image.kind = API_VERSION, "Image"
+        image.metadata.namespace = ""
+        _keep_proven(image)
         prepare_image(image, None)
         if not image.docker_image_reference and image.metadata.name:
             stream = RepositoryName(f"{call.namespace}/{new.metadata.name}")
@@ -78,14 +86,21 @@ class ImageStreamMappingStorage:
                 f"/{stream}@{image.metadata.name}"
             )
         faults = validate_metadata(IMAGE_STREAM_MAPPINGS, new.metadata, None)
-        faults += [*_image_name_faults(image), *mapping_faults(new)]
+        faults += [
+            FieldError(each.reason, f"image.{each.field}", each.message)
+            for each in validate_metadata(IMAGES, image.metadata, None)
+        ]
+        faults += mapping_faults(new)
         if new.tag:
             faults += tag_faults(new.tag, "tag")
         if faults:
             kind = IMAGE_STREAM_MAPPINGS.qualified_kind
             raise invalid_object(kind, new.metadata.name, faults)
+        return managed
 
-    def _record(self, tx: Transaction, name: TagName, image: Image, actor: Actor) -> list[str]:
+    def _record(
+        self, tx: Transaction, name: TagName, image: Image, managed: bool, actor: Actor
+    ) -> list[str]:
         """Store the image if it is new, and let the tag name it."""
         resource = IMAGE_STREAM_MAPPINGS.qualified
         check_namespace(tx, name)
@@ -93,7 +108,7 @@ class ImageStreamMappingStorage:
         if stream is None:
             raise missing(resource, name.stream.stream)
         try:
-            stream.rules.check_image(int(image.docker_image_metadata.get("Size") or 0))
+            stream.rules.check_image(_size(image))
         except LimitExceeded as error:
             raise forbid(resource, name.stream.stream, str(error)) from error
         digest = image.metadata.name
@@ -101,19 +116,35 @@ class ImageStreamMappingStorage:
         if image_now(tx, digest) is None:
             key = image_key(digest)
             DocumentUnit(tx).put(key, image.metadata.uid, partial(_encoded, image))
-        elif image.metadata.annotations.get(MANAGED) == "true":
+        elif managed:
             reference = f"/{name.stream}@{digest}"
         stream.record(name.tag, Change(reference, digest, stream.generation), actor)
         stream.save()
         return stream.warnings
 
 
-def _image_name_faults(image: Image) -> list[FieldError]:
-    digest = image.metadata.name
-    if not digest:
-        return [required("image.metadata.name", "name or generateName is required")]
-    fault = image_name_fault(digest)
-    return [] if fault is None else [invalid("image.metadata.name", digest, fault)]
+def _keep_proven(image: Image) -> None:
+    """Leave of an image what its manifest says; without one it is no image of this registry."""
+    text, annotations = image.docker_image_manifest.encode(), image.metadata.annotations
+    if not text or Digest.of(text) != image.metadata.name:
+        unproven = (MANAGED, MANIFEST_BLOB_STORED)
+        image.metadata.annotations = {
+            key: value for key, value in annotations.items() if key not in unproven
+        }
+        return
+    found = described(image.metadata.name, "", text)
+    image.docker_image_manifest_media_type = (
+        found.media_type or image.docker_image_manifest_media_type
+    )
+    if Digest.of(image.docker_image_config.encode()) != found.id:
+        image.docker_image_config = ""
+    image.docker_image_metadata = {}
+    image.docker_image_layers, image.docker_image_manifests = [], []
+
+
+def _size(image: Image) -> int:
+    size = image.docker_image_metadata.get("Size")
+    return size if isinstance(size, int) else 0
 
 
 def _encoded(image: Image, revision: int) -> bytes:

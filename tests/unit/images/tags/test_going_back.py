@@ -17,6 +17,7 @@ from tests.unit.images.tags.tag_api import (
     wanted,
 )
 from tidegate.metastore import manifests
+from tidegate.metastore.database import Transaction
 
 HISTORY, ROLLBACK, UNDELETE = (
     f"{istag('v1')}/{each}" for each in ("history", "rollback", "undelete")
@@ -210,6 +211,36 @@ def test_a_dry_run_moves_nothing(api: TagApi) -> None:
     assert image(api) == "e"
 
 
+def test_a_moment_after_an_undelete_is_what_came_back(api: TagApi) -> None:
+    push_all(api, "d")
+    api.ok("DELETE", istag("v1"))
+    api.now += 60
+    api.ok("POST", UNDELETE, {})
+    api.now += 60
+    push_all(api, "e")
+    deleted, back = "2026-01-02T03:04:06Z", "2026-01-02T03:06:30Z"
+    api.refused(422, "POST", ROLLBACK, {"to": {"time": "2026-01-02T03:05:30Z"}})
+    for time in (back, deleted):
+        api.ok("POST", ROLLBACK, {"to": {"time": time}})
+        assert image(api) == "d"
+
+
+def test_a_rollback_to_an_imported_image_that_is_gone_is_refused(api: TagApi) -> None:
+    for letter in "de":
+        mapping = {
+            "metadata": {"name": "web"},
+            "tag": "v1",
+            "image": {
+                "metadata": {"name": digest(letter)},
+                "dockerImageReference": f"docker.io/x@{digest(letter)}",
+            },
+        }
+        api.ok("POST", "/namespaces/shop/imagestreammappings", mapping)
+    assert api("POST", f"{ROLLBACK}?dryRun=All", {}).status_code == 201
+    api.write(lambda tx: tx.execute("DELETE FROM documents WHERE name = ?", (digest("d"),)))
+    assert "no longer here" in api.refused(422, "POST", ROLLBACK, {})["message"]
+
+
 # Undelete.
 
 
@@ -233,6 +264,23 @@ def test_what_was_deleted_with_the_tag_can_be_pulled_again(api: TagApi) -> None:
     api.write(lambda tx: manifests.delete(tx, WEB, digest("d"), NOW))
     api.ok("POST", UNDELETE, {})
     assert api.write(lambda tx: manifests.known(tx, WEB, [digest("d")])) == {digest("d")}
+
+
+def test_the_images_of_an_index_come_back_with_it(api: TagApi) -> None:
+    push_all(api, "c")
+    children = manifests.Manifest(digest("d"), "index", b"index", children=(digest("c"),))
+    api.push("d", "v1")
+    api.write(lambda tx: manifests.put(tx, WEB, children, [], NOW))
+    api.ok("DELETE", istag("v1"))
+
+    def delete(tx: Transaction) -> None:
+        for letter in "dc":
+            manifests.delete(tx, WEB, digest(letter), NOW)
+
+    api.write(delete)
+    api.ok("POST", UNDELETE, {})
+    both = [digest("c"), digest("d")]
+    assert api.write(lambda tx: manifests.known(tx, WEB, both)) == set(both)
 
 
 def test_what_was_never_deleted_does_not_come_back(api: TagApi) -> None:

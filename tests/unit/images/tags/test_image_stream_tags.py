@@ -2,9 +2,23 @@
 
 from typing import Any
 
+import msgspec
 import pytest
 
 from tests.unit.images.tags.tag_api import APP, HOST, WEB, TagApi, digest, docker, istag, wanted
+from tidegate.apimachinery.meta import Object, ObjectMeta
+from tidegate.apimachinery.selectors import EVERYTHING
+from tidegate.apimachinery.storage import ListOptions
+from tidegate.images.kinds.image_stream import ImageStream
+from tidegate.images.kinds.image_tag import IMAGE_TAGS
+from tidegate.images.streams.hosts import Hosts
+from tidegate.images.streams.stream import Stream
+from tidegate.images.tags.listing import Bounds, Listed, Lists
+from tidegate.images.tags.reading import Reads
+from tidegate.images.tags.rendering import View, image_tag
+from tidegate.metastore.database import Transaction
+from tidegate.metastore.documents import Documents
+from tidegate.oci.name import RepositoryName
 
 LIST = "/namespaces/shop/imagestreamtags"
 ITAG = "/namespaces/shop/imagetags/web:"
@@ -443,3 +457,95 @@ def test_an_immutable_tag_stays(api: TagApi) -> None:
     for method, sent in (("PUT", body), ("DELETE", None)):
         assert "immutable" in api.refused(422, method, path, sent)["message"]
     assert api.ok("GET", path)["image"]["metadata"]["name"] == digest("d")
+
+
+# Others write meanwhile.
+
+
+def copied(api: TagApi) -> dict[str, Any]:
+    """A tag from a stream of another namespace, whose reading others can wait for."""
+    api.stream(APP)
+    api.push("d", "v1", APP)
+    return wanted("v1", {"kind": "ImageStreamTag", "namespace": "prod", "name": "app:v1"})
+
+
+def meanwhile(api: TagApi, letter: str, tag: str) -> None:
+    """Have a push come between what a write reads and what it writes."""
+    unit = api.pushing(letter, tag)
+    api.rights.meanwhile.append(lambda: api.db.write(unit))
+
+
+def test_a_write_that_was_overtaken_begins_again(api: TagApi) -> None:
+    body = copied(api)
+    meanwhile(api, "e", "v1")
+    assert api.ok("PUT", istag("v1"), body)["image"]["metadata"]["name"] == digest("d")
+    body["metadata"]["name"], body["tag"]["name"] = "web:v2", "v2"
+    meanwhile(api, "e", "v2")
+    assert api.ok("POST", LIST, body)["image"]["metadata"]["name"] == digest("d")
+    items = api.ok("GET", f"{ITAG}v2")["status"]["items"]
+    assert [each["image"] for each in items] == [digest("d"), digest("e")]
+
+
+def test_a_write_of_a_version_that_was_overtaken_is_a_conflict(api: TagApi) -> None:
+    body = copied(api)
+    api.push("e", "v1")
+    version = api.ok("GET", istag("v1"))["metadata"]["resourceVersion"]
+    body["metadata"]["resourceVersion"] = version
+    meanwhile(api, "e", "other")
+    api.refused(409, "PUT", istag("v1"), body)
+    form = {"content_type": "application/merge-patch+json"}
+    meanwhile(api, "f", "other")
+    assert api.ok("PATCH", istag("v1"), {"tag": body["tag"]}, **form)["tag"]["from"]
+
+
+def test_a_write_that_is_always_overtaken_gives_up(api: TagApi) -> None:
+    body = copied(api)
+    for number in range(101):
+        meanwhile(api, "ef"[number % 2], "v1")
+    assert "has been modified" in api.refused(409, "PUT", istag("v1"), body)["message"]
+    api.rights.meanwhile.clear()
+    for number in range(101):
+        meanwhile(api, "ef"[number % 2], "v2")
+    body["metadata"]["name"], body["tag"]["name"] = "web:v2", "v2"
+    assert "has been modified" in api.refused(409, "POST", LIST, body)["message"]
+
+
+def test_a_stream_that_comes_meanwhile_is_used(api: TagApi) -> None:
+    body = copied(api)
+    body["metadata"] = {"name": "new:v1"}
+    name = RepositoryName("shop/new")
+    metadata = ObjectMeta(name="new", namespace="shop", uid="first", generation=1)
+
+    def unit(tx: Transaction) -> None:
+        Stream.make(tx, name, ImageStream(metadata=metadata)).save()
+
+    api.rights.meanwhile.append(lambda: api.db.write(unit))
+    made = api.ok("PUT", "/namespaces/shop/imagestreamtags/new:v1", body)
+    assert made["metadata"]["uid"] == "first"
+
+
+@pytest.mark.parametrize("histories", [False, True])
+def test_a_list_reads_a_little_at_a_time(api: TagApi, histories: bool) -> None:
+    """More streams and tags than are read at once, and pages that end for their size."""
+    everything = []
+    for number in range(5):
+        name = RepositoryName(f"shop/s{number}")
+        api.stream(name)
+        for tag in range(number):
+            api.push("d", f"t{tag}", name)
+            everything.append(f"s{number}:t{tag}")
+    reads = Reads(api.db, Documents(api.db))
+
+    def shown(view: View) -> Object:
+        return image_tag(view, None, Hosts())
+
+    listed = Listed(IMAGE_TAGS, shown, histories)
+    lists = Lists(listed, reads, Bounds(streams=2, tags=2, histories=2, page=1500))
+    found, token, pages = [], "", 0
+    while pages == 0 or token:
+        options = ListOptions(selection=EVERYTHING, token=token)
+        page = api.run(lists.list("", options))
+        found += [msgspec.json.decode(body)["metadata"]["name"] for body in page.bodies]
+        token, pages = page.token, pages + 1
+    assert found == everything
+    assert pages > 2

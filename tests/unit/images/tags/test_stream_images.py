@@ -1,11 +1,13 @@
 """Images of streams by digest, and mappings (image-api 3, 6, 8.6 and tests 17 and 18)."""
 
+import json
 from typing import Any
 
 from tests.unit.images.tags.tag_api import APP, HOST, WEB, TagApi, digest, docker, istag, wanted
 from tidegate.apimachinery.store import Key
 from tidegate.metastore import manifests
 from tidegate.metastore.manifests import Manifest
+from tidegate.oci.digest import Digest
 
 ISIMAGE = "/namespaces/shop/imagestreamimages/web@"
 MAPPINGS = "/namespaces/shop/imagestreammappings"
@@ -148,3 +150,60 @@ def test_an_image_over_the_limit_of_the_project_is_forbidden(api: TagApi) -> Non
 def test_a_dry_run_of_a_mapping_leaves_nothing(api: TagApi) -> None:
     api.ok("POST", f"{MAPPINGS}?dryRun=All", mapping("d"))
     assert api("GET", istag("v1")).status_code == 404
+
+
+def posted_manifest(config: bytes, **more: Any) -> dict[str, Any]:
+    """A mapping of an image whose manifest comes along."""
+    manifest = {
+        "schemaVersion": 2,
+        "mediaType": "application/vnd.oci.image.manifest.v1+json",
+        "config": {"digest": Digest.of(config), "size": len(config)},
+        "layers": [{"digest": digest("a"), "size": 40, "mediaType": "x"}],
+    }
+    text = json.dumps(manifest)
+    return {
+        "metadata": {"name": "web"},
+        "tag": "v1",
+        "image": {
+            "metadata": {
+                "name": Digest.of(text.encode()),
+                "annotations": {
+                    "openshift.io/image.managed": "true",
+                    "image.openshift.io/manifestBlobStored": "true",
+                },
+            },
+            "dockerImageManifest": text,
+            "dockerImageConfig": config.decode(),
+            **more,
+        },
+    }
+
+
+def test_of_an_image_that_comes_with_its_manifest_only_that_is_kept(api: TagApi) -> None:
+    forged = {
+        "dockerImageMetadata": {"Size": 1, "Config": {"Labels": {"team": "forged"}}},
+        "dockerImageLayers": [{"name": digest("f"), "size": 1, "mediaType": "x"}],
+    }
+    body = posted_manifest(b'{"architecture":"arm64","config":{"User":"app"}}', **forged)
+    api.ok("POST", MAPPINGS, body)
+    found = api.ok("GET", istag("v1"))["image"]
+    assert found["dockerImageMetadata"]["Config"] == {"User": "app"}
+    assert [each["name"] for each in found["dockerImageLayers"]] == [digest("a")]
+    assert found["dockerImageMetadata"]["Size"] == 88
+    assert found["metadata"]["annotations"]["openshift.io/image.managed"] == "true"
+
+
+def test_a_configuration_that_is_not_the_manifests_is_left_out(api: TagApi) -> None:
+    body = posted_manifest(b"{}")
+    body["image"]["dockerImageConfig"] = '{"config":{"User":"forged"}}'
+    api.ok("POST", MAPPINGS, body)
+    assert "Config" not in api.ok("GET", istag("v1"))["image"]["dockerImageMetadata"]
+
+
+def test_an_image_without_its_manifest_is_not_called_this_registrys(api: TagApi) -> None:
+    body = posted_manifest(b"{}", dockerImageManifest="{}")
+    api.ok("POST", MAPPINGS, body)
+    found = api.ok("GET", istag("v1"))["image"]
+    assert "openshift.io/image.managed" not in found["metadata"].get("annotations", {})
+    odd = mapping("d", dockerImageMetadata={"Size": "large"})
+    api.ok("POST", MAPPINGS, odd)
