@@ -15,8 +15,10 @@ from tidegate.auth.projects.kinds import NAMESPACES, Namespace
 from tidegate.images import adoption
 from tidegate.images.adoption import MARK, PART, Older, Progress, Remaining
 from tidegate.images.kinds.image import IMAGES, Image
+from tidegate.images.kinds.image_stream import ObjectReference, TagReference
 from tidegate.images.streams.hosts import Hosts
 from tidegate.images.streams.opening import opened
+from tidegate.images.streams.resolving import resolve
 from tidegate.images.streams.stream import PUSH, Actor, Change, Stream, key_of
 from tidegate.metastore import links, manifests, stream_tags, tag_events, tags
 from tidegate.metastore.database import Database, Transaction
@@ -357,6 +359,18 @@ def test_a_tag_that_is_not_taken_over_can_be_deleted_and_brought_back(world: Wor
     assert current is not None
     assert current.image == one
     assert world.run(lambda db: tags.page(db, WEB, "", 10)) == ["v1"]
+
+
+def test_a_tag_that_is_not_taken_over_can_be_promoted_to_another_project(world: World) -> None:
+    one = world.pushed(manifest("one"), "v1", at=100.0)
+    world.pushed(manifest("two"), at=100.0, name=PROD)
+    world.adopt_stage(adoption.TAGS)
+    origin = ObjectReference(kind="ImageStreamTag", namespace="shop", name="web:v1")
+    spec = TagReference(name="stable", from_=origin)
+    assert world.stream(lambda stream: resolve(stream, "stable", spec, BOB, {WEB}), PROD)
+    world.adopt()
+    assert [each.image for each in world.events("stable", PROD)] == [one]
+    assert [each.number for each in world.events("v1")] == [1]
 
 
 def test_looking_at_a_tag_that_is_not_taken_over_leaves_it_whole(world: World) -> None:

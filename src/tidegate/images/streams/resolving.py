@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 from tidegate.images.kinds.image_stream import ObjectReference, TagReference
 from tidegate.images.kinds.tag_reference import DOCKER_IMAGE, STREAM_IMAGE, STREAM_TAG
+from tidegate.images.streams import inherited
 from tidegate.images.streams.errors import SourceAmbiguous, SourceForbidden, SourceMissing
 from tidegate.images.streams.stream import Actor, Change, Stream, key_of
 from tidegate.metastore import closures, manifests, repositories, stream_tags, tag_events
@@ -103,6 +104,8 @@ def _event(stream: Stream, source: Source, now: float) -> TagEvent | None:
     if source.stream == stream.name:
         return stream.current(source.tag)
     row = stream_tags.find(tx, repository_id, source.tag)
+    if row is None:
+        row = inherited.tag(tx, repository_id, source.stream, source.tag, 0)
     if row is None or row.current is None:
         return None
     return tag_events.find(tx, repository_id, source.tag, row.current)
