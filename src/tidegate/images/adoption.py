@@ -29,7 +29,7 @@ from tidegate.images.streams import inherited
 from tidegate.images.streams.hosts import Hosts
 from tidegate.images.streams.rules import Rules
 from tidegate.images.streams.stream import Stream, key_of
-from tidegate.metastore import document_rows, links, projects, repositories, unadopted
+from tidegate.metastore import document_rows, links, manifests, projects, repositories, unadopted
 from tidegate.metastore.database import Database, Transaction
 from tidegate.metastore.documents import DocumentUnit
 from tidegate.metastore.projects import ProjectGone
@@ -206,9 +206,11 @@ def _take_tags(tx: Transaction, found: list[OlderTag]) -> None:
         stream = Stream.open(tx, name, Rules(name.project))
         if stream is None:
             continue
-        for each in tags:
-            stream.row(each.name)
-        stream.save()
+        stream.touch()
+        document = stream.save()
+        if document is not None:
+            names = [each.name for each in tags]
+            unadopted.give_events(tx, stream.repository_id, name, names, document.revision)
 
 
 class _NewImage(NamedTuple):
@@ -259,9 +261,12 @@ async def _new_image(older: Older, each: OlderManifest) -> _NewImage:
 
 
 def _keep_images(tx: Transaction, made: list[_NewImage]) -> None:
-    for each in made:
-        if each.image is not None and unadopted.is_live(tx, each.repository, each.digest):
-            pushes.keep_image(tx, each.digest, each.image)
+    for repository, images in groupby(made, attrgetter("repository")):
+        new = [each for each in images if each.image is not None]
+        live = manifests.known(tx, repository, [each.digest for each in new])
+        for each in new:
+            if each.digest in live:
+                pushes.keep_image(tx, each.digest, each.image)
 
 
 class _Descriptor(msgspec.Struct):

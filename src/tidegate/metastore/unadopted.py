@@ -6,9 +6,11 @@ the rows of the part, to which an engine that knows nothing of the tables' sizes
 rest. A repository of a deleted stream (`NS/NAME~UID`) is of a version that had streams.
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from tidegate.metastore import deleted
+from tidegate.metastore.batches import batches
 from tidegate.metastore.database import Database, Transaction
 from tidegate.oci.digest import Digest
 from tidegate.oci.name import RepositoryName
@@ -122,16 +124,6 @@ def first_push_now(tx: Transaction, repository_id: int) -> float | None:
     return None if first is None else float(first)
 
 
-def is_live(tx: Transaction, repository: RepositoryName, digest: Digest) -> bool:
-    """Whether a repository that is still called so has the live manifest."""
-    rows = tx.fetch(
-        "SELECT 1 FROM repositories r JOIN manifests m ON m.repository_id = r.id AND m.digest = ?"
-        " WHERE r.name = ? AND m.deleted_at IS NULL",
-        (digest, repository),
-    )
-    return bool(rows)
-
-
 def tag(tx: Transaction, repository_id: int, name: str) -> tuple[Digest, float] | None:
     """What the registry's tag names, and since when; None when there is no such tag."""
     rows = tx.fetch(
@@ -140,6 +132,40 @@ def tag(tx: Transaction, repository_id: int, name: str) -> tuple[Digest, float] 
         (repository_id, name),
     )
     return (Digest(rows[0][0]), rows[0][1]) if rows else None
+
+
+_GIVEN_EVENTS = (
+    "INSERT INTO tag_events (repository_id, tag, number, created_at, recorded_at, reference,"
+    " image, generation, how, who)"
+    " SELECT t.repository_id, t.name, 1, t.updated_at, t.updated_at, ? || m.digest, m.digest,"
+    " 1, 'push', '' FROM tags t JOIN manifests m ON m.id = t.manifest_id"
+    " LEFT JOIN stream_tags s ON s.repository_id = t.repository_id AND s.name = t.name"
+    " WHERE t.repository_id = ? AND t.name IN ({}) AND s.name IS NULL"
+)
+_GIVEN_TAGS = (
+    "INSERT INTO stream_tags (repository_id, name, hidden, newest, current, changed)"
+    " SELECT repository_id, name, 0, 1, 1, ? FROM tags"
+    " WHERE repository_id = ? AND name IN ({}) ON CONFLICT (repository_id, name) DO NOTHING"
+)
+
+
+def give_events(
+    tx: Transaction,
+    repository_id: int,
+    repository: RepositoryName,
+    names: Sequence[str],
+    revision: int,
+) -> None:
+    """Give each of these tags that its stream does not know the event of its push, all at once.
+
+    As `images.streams.inherited` does for one; `revision` is the stream's that shows them.
+    """
+    for marks, values in batches(names):
+        tx.execute(
+            _GIVEN_EVENTS.format(marks),
+            (f"/{repository}@", repository_id, *values),
+        )
+        tx.execute(_GIVEN_TAGS.format(marks), (revision, repository_id, *values))
 
 
 async def count_tags(db: Database, after: tuple[int, str]) -> int:
