@@ -538,3 +538,34 @@ def test_a_table_shows_repository_and_tags(admin: KubeClient, name: str) -> None
     assert cells[0] == name
     assert cells[1].endswith(f"/shop/{name}")
     assert cells[2] == "v1"
+
+
+def test_patches_go_on_while_tags_are_pushed_all_the_time(
+    server: Server, admin: KubeClient, name: str
+) -> None:
+    admin.make(SHOP, stream(name))
+    image = small_image(name)
+    over = threading.Event()
+
+    def push_on(number: int) -> int:
+        pushes = 0
+        with client_of(server) as client:
+            client.push(f"shop/{name}", image, f"t{number}")
+            while not over.is_set():
+                client.put_manifest(f"shop/{name}", f"t{number}-{pushes % 50}", image.manifest)
+                pushes += 1
+        return pushes
+
+    with ThreadPoolExecutor(4) as pool:
+        pushing = [pool.submit(push_on, each) for each in range(4)]
+        try:
+            for number in range(20):
+                spec = {"spec": {"tags": [tag("mine", f"docker.io/x:{number}", reference=True)]}}
+                patched = admin.patch(f"{SHOP}/{name}", spec)
+                assert patched.status_code == 200, patched.text
+        finally:
+            over.set()
+        assert all(each.result() for each in pushing)
+    found = admin.read(f"{SHOP}/{name}")
+    assert found["metadata"]["generation"] == 21
+    assert len(history(found, "mine")) == 20

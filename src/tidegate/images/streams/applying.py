@@ -12,7 +12,7 @@ from tidegate.images.streams.planning import Happened, Past, Plan, Wish
 from tidegate.images.streams.refusals import answered, answered_of_tag
 from tidegate.images.streams.resolving import resolve
 from tidegate.images.streams.stream import Actor, Change, Stream
-from tidegate.metastore import tag_events
+from tidegate.metastore import repositories, stream_tags, tag_events
 from tidegate.metastore.database import Transaction
 from tidegate.metastore.tag_events import SHOWN
 from tidegate.observability.timestamp import rfc3339_seconds
@@ -40,6 +40,18 @@ def apply(
         document = stream.save()
     assert document is not None  # noqa: S101  it was touched
     return stream, document
+
+
+def changed_since(tx: Transaction, plan: Plan, revision: int) -> bool:
+    """Whether some tag that the plan is about was changed after a revision."""
+    repository_id = repositories.find(tx, plan.name)
+    if repository_id is None:
+        return False
+    for tag in {*(each.tag for each in plan.wishes), *(each.tag for each in plan.pasts)}:
+        row = stream_tags.find(tx, repository_id, tag)
+        if row is not None and row.changed > revision:
+            return True
+    return False
 
 
 def _stream(tx: Transaction, plan: Plan) -> Stream:

@@ -79,7 +79,21 @@ class _History(msgspec.Struct, omit_defaults=True):
     conditions: msgspec.Raw | None = None
 
 
+class _Repositories(msgspec.Struct, rename="camel", omit_defaults=True):
+    docker_image_repository: str = ""
+    public_docker_image_repository: str = ""
+
+
+class _WithoutHistory(msgspec.Struct, rename="camel"):
+    api_version: str
+    kind: str
+    metadata: msgspec.Raw
+    spec: msgspec.Raw
+    status: _Repositories
+
+
 _HEADED = msgspec.json.Decoder(_Headed)
+_WITHOUT_HISTORY = msgspec.json.Decoder(_WithoutHistory)
 
 
 def heading(body: bytes) -> Heading:
@@ -88,6 +102,11 @@ def heading(body: bytes) -> Heading:
     return Heading(
         RepositoryName(f"{read.namespace}/{read.name}"), int(read.resource_version), body
     )
+
+
+def without_history(body: bytes) -> bytes:
+    """A stream without what its tags named, which is most of a large one."""
+    return msgspec.json.encode(_WITHOUT_HISTORY.decode(body))
 
 
 def pieces_of(shown: Iterable[ShownTag], hosts: Hosts) -> list[Piece]:

@@ -13,11 +13,12 @@ from typing import TypeVar
 
 from tidegate.apimachinery.authorizer import Attributes, Authorizer
 from tidegate.apimachinery.documents.beside import weighed
+from tidegate.apimachinery.documents.bodies import restamped
 from tidegate.apimachinery.documents.units import Accompanied
 from tidegate.apimachinery.storage import Admitted, Call
 from tidegate.apimachinery.store import Document, DocumentTransaction, Key, ObjectStore
 from tidegate.images.kinds.image_stream import ImageStream
-from tidegate.images.streams.applying import apply
+from tidegate.images.streams.applying import apply, changed_since
 from tidegate.images.streams.hosts import Hosts
 from tidegate.images.streams.planning import (
     Plan,
@@ -27,7 +28,7 @@ from tidegate.images.streams.planning import (
     plan_status,
 )
 from tidegate.images.streams.refusals import not_readable, refused
-from tidegate.images.streams.rendering import composed, heading
+from tidegate.images.streams.rendering import composed, heading, without_history
 from tidegate.images.streams.renderings import Renderings
 from tidegate.images.streams.stream import TAG, Actor, Stream, key_of
 from tidegate.images.streams.unit_rendering import shown_in
@@ -36,6 +37,9 @@ from tidegate.metastore.documents import DocumentUnit
 from tidegate.oci.name import RepositoryName
 
 T = TypeVar("T")
+
+LARGE = 1024 * 1024
+"""Bytes of a stream that is not gone through as a whole where a part will do."""
 
 
 class StreamWrite(Accompanied):
@@ -58,16 +62,24 @@ class StreamWrite(Accompanied):
         self._call = call
         self._clock = clock
         self._plan: Plan | None = None
+        self._seen: Document | None = None
         self._readable: set[RepositoryName] = set()
         self._warnings: list[str] = []
 
     async def get(self, key: Key) -> Document | None:
-        """See `ObjectStore`; a stream as it is shown."""
+        """See `ObjectStore`; a stream as it is shown.
+
+        Who changes what is wanted does not change what happened, so that of a large stream he is
+        spared going through that.
+        """
         document = await self._documents.get(key)
         if document is None:
             return None
-        rendered = await self._renderings.one(heading(document.body))
-        return document._replace(body=rendered.body)
+        body = (await self._renderings.one(heading(document.body))).body
+        if len(body) > LARGE and not self._call.subresource:
+            body = without_history(body)
+        self._seen = document
+        return document._replace(body=body)
 
     async def admit(self, asked: Admitted) -> None:
         """Plan the write; `Invalid` for tags whose source is not for the writer to read."""
@@ -101,6 +113,23 @@ class StreamWrite(Accompanied):
         finally:  # a dry run ends with an exception
             self._call.warnings.extend(dict.fromkeys(self._warnings))
 
+    def found(self, tx: Transaction, document: Document | None) -> Document | None:
+        """A document as the unit has it; of the planned stream, whether it is still what was seen.
+
+        Pushes of other tags go on while a plan is made, many a second, and are none of a patch's
+        concern: the stream then counts as the one that was seen. A whole object says of which
+        version it is, and that holds.
+        """
+        plan, seen = self._plan, self._seen
+        if document is None or plan is None or seen is None or document.key != seen.key:
+            return document
+        if self._call.verb != "patch" or document.uid != seen.uid:
+            return document
+        untouched = restamped(document.body, "") == restamped(seen.body, "")
+        if untouched and not changed_since(tx, plan, seen.revision):
+            return seen._replace(body=document.body)
+        return document
+
     def put(self, tx: Transaction, key: Key) -> Document | None:
         """Do the plan in a unit; None when it is of another object."""
         plan = self._plan
@@ -121,6 +150,9 @@ class _StreamUnit(DocumentUnit):
         super().__init__(tx)
         self._transaction = tx
         self._write = write
+
+    def get(self, key: Key) -> Document | None:
+        return self._write.found(self._transaction, super().get(key))
 
     def put(self, key: Key, uid: str, encode: Callable[[int], bytes]) -> Document:
         written = self._write.put(self._transaction, key)
