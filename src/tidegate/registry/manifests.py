@@ -157,9 +157,9 @@ class Manifests:
             projects.require(tx, repository.project)
             self._check_blobs(tx, repository, manifest)
             stream = pushes.stream_for(tx, repository, now, may_create=pusher.may_create)
-            # without an Image no event names it
-            known = manifests.known(tx, repository, [pushed.digest]) if image is None else set()
-            appeared = {pushed.digest} - known if image is None else set()
+            appeared: set[Digest] = set()
+            if image is None:  # an event can only name what has an Image
+                appeared = {pushed.digest} - manifests.known(tx, repository, [pushed.digest])
             manifests.put(tx, repository, stored, (), now)
             appeared |= manifests.revive(tx, repository, children)
             told = _of_absent(
