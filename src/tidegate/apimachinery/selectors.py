@@ -23,8 +23,9 @@ _LABEL_TERM = re.compile(
 
 _FIELD_TERMS = re.compile(r"(?:\\.|[^,])+", re.DOTALL)
 _FIELD_TERM = re.compile(r"(.*?)(!=|==|=)(.*)", re.DOTALL)
-_FIELD_VALUE = re.compile(r"(?:\\[,=\\]|[^,=\\])*")
-"""Between commas; a backslash escapes a comma, an equals sign or itself, in values alone."""
+_FIELD_VALUE = re.compile(r"(?:\\[,=\\]|[^,=\\\0])*")
+"""Between commas; a backslash escapes a comma, an equals sign or itself, in values alone. No store
+can look for a NUL."""
 
 
 @dataclass(frozen=True, slots=True)

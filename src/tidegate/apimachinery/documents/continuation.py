@@ -54,6 +54,8 @@ def read(token: str, resource: str, namespace: str | None) -> Continuation:
         raise _refused("continue key is not valid: server does not recognize this encoded version")
     if found.revision <= 0:
         raise _refused("continue key is not valid: incorrect encoded start resourceVersion")
+    if "\0" in found.namespace + found.name:  # which no store can look for
+        raise _refused("continue key is not valid")
     if found.resource != resource or namespace not in (None, found.namespace):
         raise _refused("continue key is not valid: it was given for another list")
     return Continuation(Key(resource, found.namespace, found.name), found.revision)

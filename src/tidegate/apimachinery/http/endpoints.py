@@ -16,6 +16,8 @@ from tidegate.apimachinery.http.routes import Target
 from tidegate.apimachinery.resource import Resource
 from tidegate.apimachinery.storage import Storage
 
+NUL = "\0"
+
 _SPEC, _STATUS = FieldSet.of([("f:spec",)]), FieldSet.of([("f:status",)])
 
 _PROTOCOLS = {
@@ -125,6 +127,8 @@ class Endpoints:
         key = target.group, target.version, target.resource, target.subresource
         found = self._found.get(key)
         if found is None or target.rest or not _in_scope(found.resource, target):
+            raise PathNotFound
+        if NUL in target.name or NUL in target.namespace:  # which no store can look for
             raise PathNotFound
         if verb not in found.verbs or not _takes(verb, target, found.resource):
             raise MethodNotAllowed

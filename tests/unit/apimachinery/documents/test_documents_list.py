@@ -195,6 +195,7 @@ def encoded(*values: object) -> str:
         encoded("tidegate/v1", "widgets.example.com", "shop", "a", 10**30),
         encoded("tidegate/v1", "widgets.example.com", "yard", "a", 101),
         encoded("tidegate/v1", "secrets", "shop", "a", 101),
+        encoded("tidegate/v1", "widgets.example.com", "shop", "a\0", 101),
     ],
 )
 def test_a_token_that_was_not_given_for_this_list_is_refused(token: str) -> None:

@@ -80,3 +80,15 @@ def test_version(api: Api) -> None:
 def test_a_storage_that_lacks_a_verb_is_noticed_at_assembly() -> None:
     with pytest.raises(TypeError, match="what serves secrets cannot delete"):
         Endpoints([Served(SECRETS, Reviews())], lambda: 0.0)
+
+
+@pytest.mark.parametrize(
+    "path", ["/api/v1/namespaces/ns/secrets/a%00b", "/api/v1/namespaces/n%00s/secrets"]
+)
+def test_a_name_with_a_nul_leads_nowhere(api: Api, path: str) -> None:
+    assert api("GET", path).status_code == 404
+
+
+def test_a_field_selector_with_a_nul_is_a_bad_request(api: Api) -> None:
+    path = "/api/v1/namespaces/ns/secrets?fieldSelector=metadata.name%3Da%00b"
+    assert api("GET", path).status_code == 400
