@@ -52,7 +52,9 @@ def split_tag_name(name: str) -> tuple[str, str] | None:
 def tag_name_fault(name: str) -> str | None:
     if split_tag_name(name) is None:
         return "must be of the form <stream_name>:<tag>"
-    return "may not contain '/'" if "/" in name else None
+    if "/" in name:
+        return "may not contain '/'"
+    return None if name.isprintable() else "may not contain control characters"
 
 
 def _prepare(new: ImageStreamTag, _old: ImageStreamTag | None) -> None:

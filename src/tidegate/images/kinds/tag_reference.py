@@ -101,6 +101,8 @@ def _source_faults(tag: TagReference, source: ObjectReference, path: str) -> lis
         if source.name and (why := pull_spec_fault(source.name)):
             faults.append(invalid(f"{path}.from.name", source.name, why))
     elif source.kind in (STREAM_TAG, STREAM_IMAGE):
+        if not source.name.isprintable():
+            faults.append(invalid(f"{path}.from.name", source.name, "is no name of a tag or image"))
         if tag.import_policy.scheduled:
             why = "only tags pointing to Docker repositories may be scheduled for background import"
             faults.append(invalid(f"{path}.importPolicy.scheduled", value=True, detail=why))

@@ -114,6 +114,8 @@ def tag_faults(tag: str, path: str = "metadata.name") -> list[FieldError]:
     if len(tag) > TAG_LIMIT:
         why = f"a tag has at most {TAG_LIMIT} characters"
         return [invalid(path, tag[:TAG_LIMIT] + "…", why)]
+    if not tag.isprintable():
+        return [invalid(path, tag, "may not contain control characters")]
     if is_reserved(tag):
         return [invalid(path, tag, "this form means a tag as it was at a time")]
     return []

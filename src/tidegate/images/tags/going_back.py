@@ -150,7 +150,7 @@ def _event(stream: Stream, name: TagName, wanted: _Target) -> TagEvent:
         )
     if wanted.image:
         start = wanted.image if ":" in wanted.image else ALGORITHM + wanted.image
-        named = tag_past.naming(tx, number, tag, start)
+        named = tag_past.naming(tx, number, tag, start) if start.isprintable() else []
         if len(named) > 1 and named[0].image != start:
             why = f'multiple images match the prefix "{wanted.image}"'
             raise _invalid(name, invalid("to.image", wanted.image, why))

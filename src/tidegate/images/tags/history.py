@@ -70,7 +70,7 @@ class HistoryStorage:
         found = continuation.read(token, _RESOURCE, call.namespace)
         if found.last.name != name:
             raise BadRequest("invalid continue token: it was given for another tag")
-        return found.revision
+        return min(found.revision, _NEWEST)
 
     def _token(self, call: Call, name: str, last: int) -> str:
         return continuation.written(Continuation(Key(_RESOURCE, call.namespace, name), last))

@@ -1,5 +1,7 @@
 """The past of a tag: its whole history, rollback and undelete."""
 
+import base64
+import json
 from typing import Any
 
 import pytest
@@ -74,6 +76,9 @@ def test_a_history_comes_in_pages(api: TagApi) -> None:
     other = HISTORY.replace("v1", "v2")
     api.refused(400, "GET", f"{other}?continue={token}")
     api.refused(400, "GET", f"{HISTORY}?continue=nonsense")
+    forged = json.dumps(["tidegate/v1", "imagestreamtags/history", "shop", "web:v1", 10**30])
+    token = base64.urlsafe_b64encode(forged.encode()).rstrip(b"=").decode()
+    assert len(hows(api, f"?continue={token}")) == 5
 
 
 def test_a_tag_that_never_was_has_no_history(api: TagApi) -> None:
@@ -123,6 +128,7 @@ def test_a_rollback_goes_to_the_event_that_is_named(
     [
         {"number": 9},
         {"image": "abc"},
+        {"image": "a\0"},
         {"time": "2026-01-01T00:00:00Z"},
         {"time": "yesterday"},
         {"number": 1, "image": "a"},

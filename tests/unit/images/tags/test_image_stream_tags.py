@@ -262,6 +262,7 @@ def test_a_tag_may_be_created_without_a_wish(api: TagApi) -> None:
             "must be of the form <tag>, <repo>:<tag>, <id>, or <repo>@<id>",
         ),
         (wanted("v1", {"kind": "ImageStreamTag", "name": "none:x"}), "from.name: Not found"),
+        (wanted("v1", {"kind": "ImageStreamTag", "name": "a\0"}), "is no name of a tag or image"),
         (
             wanted("v1", {"kind": "ImageStreamImage", "name": "web@abc"}),
             "error generating tag event: no image",
@@ -282,7 +283,7 @@ def test_a_bad_tag_is_invalid_and_leaves_nothing(
 
 
 def test_names_that_no_client_could_use_are_invalid(api: TagApi) -> None:
-    for name in ("Web:v1", "web:v1.at-20260101T000000Z", f"web:{'x' * 129}", "web"):
+    for name in ("Web:v1", "web:v1.at-20260101T000000Z", f"web:{'x' * 129}", "web", "web:a\0"):
         body = {**wanted("v1", docker("x")), "metadata": {"name": name}}
         api.refused(422, "POST", LIST, body)
 

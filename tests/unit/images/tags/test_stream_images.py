@@ -128,6 +128,7 @@ def test_a_missing_stream_is_what_a_registry_looks_for(api: TagApi) -> None:
 def test_a_bad_mapping_is_invalid(api: TagApi) -> None:
     for body in (
         mapping("d", tag=""),
+        mapping("d", tag="a\0"),
         {**mapping("d"), "image": {"dockerImageReference": "x"}},
         {**mapping("d"), "image": {"metadata": {"name": ".."}}},
         mapping("d", dockerImageReference="Not/A Reference"),
