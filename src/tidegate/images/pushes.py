@@ -125,7 +125,9 @@ def record(
     reference = f"/{pushed.repository}@{pushed.digest}"
     change = Change(reference, pushed.digest, stream.generation)
     for tag in pushed.tags:
-        stream.record(tag, change, actor)
+        if not stream.record(tag, change, actor):
+            # the event was right; so is the registry's tag after this, whatever it was
+            tags.lead(tx, stream.repository_id, tag, pushed.digest, actor.now)
     stream.save()
     stream.rules.check_storage(tx)
     return list(dict.fromkeys(stream.warnings))

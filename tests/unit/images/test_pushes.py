@@ -149,3 +149,10 @@ def test_a_manifest_that_comes_after_its_event_is_shown_under_the_tag(world: Pus
     world.write(lambda tx: manifests.put(tx, WEB, stored, (), ANN.now))
     world.change(lambda stream: show_again(stream, [digest], ANN.now))
     assert world.pulled("1.0") == digest
+
+
+def test_a_push_of_what_the_event_says_sets_a_wrong_tag_right(world: PushWorld) -> None:
+    world.push(pushed("1.0"))
+    world.write(lambda tx: tx.execute("DELETE FROM tags"))
+    world.push(pushed("1.0"))
+    assert world.pulled("1.0") == digest_of(MANIFEST)
