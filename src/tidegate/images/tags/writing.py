@@ -41,6 +41,7 @@ from tidegate.images.tags.forms import Form, values_of
 from tidegate.images.tags.names import TagName, tag_name
 from tidegate.images.tags.reading import Reads, image_now, view_of
 from tidegate.images.tags.rendering import View
+from tidegate.metastore import stream_tags
 from tidegate.metastore.database import Transaction
 from tidegate.oci.name import RepositoryName
 
@@ -258,7 +259,9 @@ def _check_unchanged(intent: _Intent, stream: Stream | None) -> None:
             raise _Overtaken
         return
     was, now = seen.header.metadata, stream.header.metadata
-    if was.uid != now.uid or stream.row(intent.name.tag).changed != seen.row.changed:
+    # what an older version left of a tag, which `Stream.row` would give, was not read either
+    row = stream_tags.find(stream.tx, stream.repository_id, intent.name.tag)
+    if was.uid != now.uid or (0 if row is None else row.changed) != seen.row.changed:
         raise _Overtaken
     if intent.exact and was.resource_version != now.resource_version:
         raise _Overtaken
