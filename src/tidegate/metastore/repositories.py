@@ -51,6 +51,11 @@ async def has_stream(db: Database, name: RepositoryName) -> bool:
     return bool(await db.fetch(_HAS_STREAM, (name.project, name.stream, name)))
 
 
+def holds_manifests(tx: Transaction, name: RepositoryName) -> bool:
+    """Whether the repository has a live manifest."""
+    return bool(tx.fetch(_HOLDS_MANIFESTS, (name,)))
+
+
 async def page(db: Database, after: str, limit: int) -> list[RepositoryName]:
     """Names of existing repositories after `after`, in ASCII order."""
     sql = (
