@@ -12,6 +12,8 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.conformance import postgresql
+from tests.e2e.conftest import Start
 from tests.images import small_image
 from tests.kube_client import (
     CORE,
@@ -569,3 +571,24 @@ def test_patches_go_on_while_tags_are_pushed_all_the_time(
     found = admin.read(f"{SHOP}/{name}")
     assert found["metadata"]["generation"] == 21
     assert len(history(found, "mine")) == 20
+
+
+def test_streams_are_the_same_on_postgresql(start: Start, name: str) -> None:
+    with postgresql.server() as own, own.database() as url:
+        server = start(settings={"database": url, "undelete_window": "60"}, workers=1)
+        with kube_client(server) as admin:
+            admin.make(f"{PROJECTS}/projectrequests", project("shop"))
+            admin.make(SHOP, stream(name, tag("wanted", "docker.io/x:1", reference=True)))
+            first, second = (push(server, f"shop/{name}", "t", f"{name} {n}") for n in range(2))
+            (listed,) = admin.read(SHOP)["items"]
+            assert [each["image"] for each in history(listed, "t")] == [second, first]
+            assert set(admin.read(f"{SHOP}/{name}/layers")["images"]) == {first, second}
+            for _ in range(2):  # what was left behind the first time is not in the way
+                admin.delete(f"{SHOP}/{name}")
+                back = admin.post(f"{SHOP}/{name}/undelete", stream(name))
+                assert back.status_code == 201, back.text
+            assert back.json()["status"] == listed["status"]
+            patch = {"spec": {"tags": [of_tag("alias", "t")]}}
+            patched = admin.patch(f"{SHOP}/{name}", patch).json()
+            assert history(patched, "alias")[0]["image"] == second
+        assert server.stop() == 0, server.log
