@@ -236,6 +236,25 @@ async def read_whole(
     return found
 
 
+_EVENT_BYTES, _TAG_BYTES = 512, 128
+"""More than one event, or a tag without any, adds to a rendered stream."""
+
+
+def weight_from(tx: Transaction, repository_id: int, place: tuple[int, str], bound: int) -> int:
+    """Bytes at most of the tags that changed at or after a place (`changed`, name), as they are
+    rendered; counted until they are more than `bound`."""
+    rows = tx.fetch(
+        "SELECT sum(weight) FROM ("  # noqa: S608
+        "SELECT coalesce(length(t.spec), 0) + coalesce(length(t.conditions), 0) +"
+        f" {_TAG_BYTES} + {_EVENT_BYTES} * CASE WHEN t.newest - t.hidden > {SHOWN} THEN {SHOWN}"
+        " ELSE t.newest - t.hidden END AS weight FROM stream_tags t"
+        f" WHERE t.repository_id = ? AND (t.changed, t.name) >= (?, ?) AND {_LIVE}"
+        " ORDER BY t.changed, t.name LIMIT ?) part",
+        (repository_id, *place, bound // _TAG_BYTES + 1),
+    )
+    return int(rows[0][0] or 0)
+
+
 async def read_count(db: Database, repository_id: int) -> int:
     """How many tags a stream has."""
     rows = await db.scan(

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from tidegate.auth.errors import HostInvalid
-from tidegate.images.streams.errors import StreamMissing, StreamRefused
+from tidegate.images.streams.errors import ImageHeld, StreamMissing, StreamRefused
 from tidegate.metastore.errors import MetastoreBusy, MetastoreFull, MetastoreUnavailable
 from tidegate.metastore.projects import ProjectGone
 from tidegate.oci.digest import Digest
@@ -158,6 +158,7 @@ ERRORS = (
     ErrorCode(EndpointUnknown, 404, "UNSUPPORTED", "no endpoint of the registry has this path"),
     ErrorCode(SignatureInvalid, 400, "SIGNATURE_INVALID", "invalid image signature"),
     ErrorCode(SignatureExists, 409, "SIGNATURE_EXISTS", "manifest signature already exists"),
+    ErrorCode(ImageHeld, 405, "UNSUPPORTED", "the image is held"),
     ErrorCode(ManifestInUse, 409, "UNSUPPORTED", "the manifest was tagged meanwhile"),
     ErrorCode(ProjectGone, 403, "DENIED", "requested access to the resource is denied"),
     ErrorCode(StreamRefused, 403, "DENIED", "requested access to the resource is denied"),

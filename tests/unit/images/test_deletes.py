@@ -6,9 +6,11 @@ import pytest
 
 from tests.unit.images.push_world import ANN, MANIFEST, WEB, PushWorld, pushed
 from tidegate.images.deletes import drop_image, drop_tag
+from tidegate.images.streams.errors import ImageHeld
 from tidegate.images.streams.stream import Actor, Stream
 from tidegate.metastore import stream_tags, tag_events
-from tidegate.metastore.tag_events import DELETE
+from tidegate.metastore.stream_tags import TagRow
+from tidegate.metastore.tag_events import DELETE, SHOWN
 from tidegate.oci.digest import Digest
 from tidegate.oci.name import Tag
 
@@ -94,3 +96,36 @@ def test_rows_of_ended_tags_stay(world: PushWorld) -> None:
     row = world.stream(lambda stream: stream_tags.find(stream.tx, stream.repository_id, "gone"))
     assert row is not None
     assert (row.is_live, row.hidden, row.newest) == (False, 2, 2)
+
+
+def test_an_image_in_the_part_of_a_history_that_is_not_shown_stays(world: PushWorld) -> None:
+    for number in range(SHOWN):
+        world.push(pushed("stays", content=MANIFEST + b" " * (2 + number)))
+    with pytest.raises(ImageHeld, match="the history of tag stays of"):
+        world.change(lambda stream: drop_image(stream, FIRST, BOB))
+    assert world.shown("gone") == [FIRST]
+    assert world.pulled("gone") == FIRST
+
+
+def test_an_image_that_a_large_stream_has_no_room_to_show_stays(world: PushWorld) -> None:
+    def grow(stream: Stream) -> None:
+        for number in range(200):
+            row = TagRow(f"v{number}", None, None, None, 0, SHOWN, SHOWN, 10**6)
+            stream_tags.put(stream.tx, stream.repository_id, row)
+
+    world.change(grow)
+    with pytest.raises(ImageHeld, match=r"tag gone of .* delete the tag first"):
+        world.change(lambda stream: drop_image(stream, FIRST, BOB))
+    assert world.pulled("gone") == FIRST
+    assert dropped(world, "gone")
+
+
+def test_an_image_of_a_large_stream_that_is_shown_goes(world: PushWorld) -> None:
+    def grow(stream: Stream) -> None:
+        for number in range(200):
+            row = TagRow(f"v{number}", None, None, None, 0, SHOWN, SHOWN, 0)
+            stream_tags.put(stream.tx, stream.repository_id, row)
+
+    world.change(grow)
+    world.change(lambda stream: drop_image(stream, FIRST, BOB))
+    assert world.shown("gone") == []

@@ -21,6 +21,10 @@ class QuotaExceeded(StreamRefused):
     """More than a ResourceQuota allows. Clients look for `exceeded quota:` in the text."""
 
 
+class ImageHeld(Exception):
+    """Something that whoever deletes an image cannot be expected to know of still names it."""
+
+
 class StreamMissing(Exception):
     """There is no such stream, or it is not for the pusher to make it."""
 
