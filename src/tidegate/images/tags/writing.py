@@ -259,9 +259,11 @@ def _check_unchanged(intent: _Intent, stream: Stream | None) -> None:
             raise _Overtaken
         return
     was, now = seen.header.metadata, stream.header.metadata
-    # what an older version left of a tag, which `Stream.row` would give, was not read either
+    # neither what is left of a deleted tag was read, nor what an older version left of one, which
+    # `Stream.row` would give
     row = stream_tags.find(stream.tx, stream.repository_id, intent.name.tag)
-    if was.uid != now.uid or (0 if row is None else row.changed) != seen.row.changed:
+    changed = row.changed if row is not None and row.is_live else 0
+    if was.uid != now.uid or changed != seen.row.changed:
         raise _Overtaken
     if intent.exact and was.resource_version != now.resource_version:
         raise _Overtaken

@@ -440,6 +440,17 @@ def test_a_deleted_tag_is_gone_with_its_history_and_its_wish(api: TagApi) -> Non
     assert api.refused(404, "DELETE", path)["details"]["name"] == "none"
 
 
+def test_a_deleted_tag_can_be_set_again(api: TagApi) -> None:
+    api.push("d", "v1")
+    api.push("e", "v2")
+    for method, path, answer in (("PUT", istag("v1"), 201), ("POST", istag(""), 201)):
+        api.ok("DELETE", istag("v1"))
+        wish = wanted("v1", {"kind": "ImageStreamTag", "name": "v2"})
+        answered = api(method, path.removesuffix("/web:"), wish)
+        assert answered.status_code == answer, answered.text
+        assert api.ok("GET", istag("v1"))["image"]["metadata"]["name"] == digest("e")
+
+
 def test_a_delete_may_ask_for_the_stream_it_knows(api: TagApi) -> None:
     api.push("d", "v1")
     for precondition in ({"uid": "another"}, {"resourceVersion": "1"}):
