@@ -26,8 +26,12 @@ from tidegate.auth.rbac.authorizer import RbacAuthorizer
 from tidegate.auth.serviceaccounts.tokens import ServiceAccountTokens
 from tidegate.auth.token_endpoint import TokenEndpoint
 from tidegate.config import Settings
+from tidegate.images.admission.endpoint import AdmissionWebhook
+from tidegate.images.admission.projects import stored_annotations
+from tidegate.images.admission.stored_streams import StoredStreams
 from tidegate.images.adoption import Older
 from tidegate.images.streams.hosts import Hosts
+from tidegate.metastore.database import Database
 from tidegate.metastore.documents import Documents
 from tidegate.metastore.open import open_database
 from tidegate.metastore.projects import purge_all
@@ -94,13 +98,25 @@ async def assemble(settings: Settings) -> AsyncIterator[Application]:
         for loop in loops(settings, database, store, registry, identities, ending, older):
             stack.callback(asyncio.create_task(loop).cancel)
         others: dict[str, Handler] = {TOKEN_PATH: token, **dict.fromkeys(OAUTH_PATHS, oauth)}
-        yield Application(registry, api, others, database, api.end_watches)
+        admission = _admission(settings, store, database, hosts)
+        yield Application(registry, api, others, database, api.end_watches, admission)
 
 
 def image_hosts(settings: Settings) -> Hosts:
     """The names under which images are pulled: by pods of the cluster, and by everybody."""
     internal = next(iter(settings.pull_secret_hosts), "")
     return Hosts(internal, urlsplit(settings.public_url).netloc)
+
+
+def _admission(
+    settings: Settings, store: Documents, database: Database, hosts: Hosts
+) -> AdmissionWebhook | None:
+    """What a cluster's API server asks; None where no cluster was told the way."""
+    if not settings.admission_secret:
+        return None
+    streams = StoredStreams(store, database, hosts)
+    names = settings.pull_secret_hosts
+    return AdmissionWebhook(streams, stored_annotations(store), settings.admission_secret, names)
 
 
 def _provision(

@@ -6,6 +6,7 @@ It counts what is in flight, and turns requests away while the process drains.
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 
+from tidegate.images.admission.endpoint import PREFIX as ADMISSION
 from tidegate.metastore.database import Database
 from tidegate.metastore.errors import (
     MetastoreError,
@@ -33,8 +34,10 @@ class Application:
         others: Mapping[str, Handler],
         database: Database,
         end_streams: Callable[[], None],
+        admission: Handler | None = None,
     ) -> None:
         """`others` serve single paths; `end_streams` ends what would never end by itself."""
+        self._admission = admission
         self._registry = registry
         self._api = api
         self._end_streams = end_streams
@@ -78,6 +81,8 @@ class Application:
             return self._registry
         if path.startswith(_API):
             return self._api
+        if self._admission is not None and path.startswith(ADMISSION):
+            return self._admission
         return self._paths.get(path, _not_found)
 
     async def drain(self, patience: float) -> None:
