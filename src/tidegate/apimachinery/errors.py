@@ -5,6 +5,7 @@ them. `ApiError` and its kin are answers: each knows its reason, code and the te
 print, which is why the wording is the original's (`kubectl`, `oc` and controllers match on it).
 """
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -87,6 +88,8 @@ def _shown(value: Any) -> str:
         return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
     if value is None:
         return "null"
+    if isinstance(value, dict):
+        return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 

@@ -13,6 +13,8 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Struct, field
 
+SHAPE = "shape"
+
 LIST_TYPES = ("atomic", "set", "map")
 
 
@@ -25,6 +27,7 @@ def doc(
     atomic: bool = False,
     replace: bool = False,
     format: str = "",  # noqa: A002  OpenAPI's word
+    shape: "type[Open] | None" = None,
 ) -> msgspec.Meta:
     """A field's description, and how its value is merged.
 
@@ -33,6 +36,8 @@ def doc(
     list of scalars that both merge. `atomic` makes apply own a map or struct as a whole; `replace`
     makes strategic merge patch replace a map or struct whole. Without any of these a list is
     replaced (atomic) and a map or struct is merged.
+
+    `shape` says what is known of a field that is a `dict[str, Any]` in Python.
     """
     extra: dict[str, Any] = {}
     if merge_key:
@@ -52,7 +57,11 @@ def doc(
         extra["x-kubernetes-patch-strategy"] = "replace"
     if format:
         extra["format"] = format
-    return msgspec.Meta(description=description, extra_json_schema=extra)
+    return msgspec.Meta(
+        description=description,
+        extra_json_schema=extra,
+        extra=None if shape is None else {SHAPE: shape},
+    )
 
 
 Time = Annotated[str, msgspec.Meta(extra_json_schema={"format": "date-time"})]
@@ -67,6 +76,14 @@ class Wire(Struct, rename="camel", omit_defaults=True, kw_only=True):
 
     A subclass that holds a field whose JSON name is no plain camelCase form says
     `msgspec.field(name="clusterIP")`.
+    """
+
+
+class Open(Wire):
+    """The parent of structs that say a part of what an object holds, and leave the rest as it is.
+
+    No value is kept in one: a field is a `dict[str, Any]` with `doc(shape=...)`. What is declared
+    has its type checked and is merged as it says; fields beyond are kept as they were sent.
     """
 
 

@@ -15,6 +15,8 @@ import msgspec
 from msgspec import NODEFAULT
 from msgspec import inspect as types
 
+from tidegate.apimachinery.meta import SHAPE, Open
+
 _MERGE_KEY, _STRATEGY = "x-kubernetes-patch-merge-key", "x-kubernetes-patch-strategy"
 _LIST_TYPE, _LIST_KEYS = "x-kubernetes-list-type", "x-kubernetes-list-map-keys"
 _MAP_TYPE = "x-kubernetes-map-type"
@@ -36,6 +38,7 @@ class Schema:
     struct: type[msgspec.Struct] | None = None
     fields: Mapping[str, "Schema"] = field(default_factory=dict)
     required: tuple[str, ...] = ()
+    open: bool = False  # may hold fields beyond these, which are kept as they are
     items: "Schema | None" = None
     list_type: str = ""  # atomic, set or map
     list_keys: tuple[str, ...] = ()
@@ -67,7 +70,7 @@ def schema_of(struct: type[msgspec.Struct]) -> Schema:
 
 def _of(declared: types.Type, description: str, extra: Mapping[str, Any]) -> Schema:
     if isinstance(declared, types.Metadata):
-        said = {**(declared.extra_json_schema or {}), **extra}
+        said = {**(declared.extra_json_schema or {}), **(declared.extra or {}), **extra}
         text = description or said.pop("description", "")
         return _of(declared.type, text, said)
     if isinstance(declared, types.UnionType):
@@ -85,6 +88,8 @@ def _of(declared: types.Type, description: str, extra: Mapping[str, Any]) -> Sch
         case types.StructType():
             return _struct(declared, rules)
         case types.DictType():
+            if SHAPE in extra:
+                return _of(types.type_info(extra[SHAPE]), description, extra)
             if isinstance(declared.value_type, types.AnyType):
                 return Schema("any", **rules)
             return Schema("map", items=_of(declared.value_type, "", {}), **rules)
@@ -112,6 +117,7 @@ def _struct(declared: types.StructType, rules: dict[str, Any]) -> Schema:
         struct=declared.cls,
         fields=fields,
         required=required,
+        open=issubclass(declared.cls, Open),
         **{**rules, "description": rules["description"] or described(declared.cls)},
     )
 

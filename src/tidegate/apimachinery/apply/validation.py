@@ -53,7 +53,7 @@ def _map_faults(path: str, value: Any, schema: Schema) -> Iterator[str]:
         return
     for name, each in value.items():
         here, below = f"{path}.{name}", schema.of(name)
-        if below is None and schema.form == "object":
+        if below is None and schema.form == "object" and not schema.open:
             yield _at(here, "field not declared in schema")
         yield from _faults(here, each, below)
 

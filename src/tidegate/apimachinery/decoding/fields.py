@@ -12,6 +12,8 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
+import msgspec
+
 from tidegate.apimachinery.decoding.yaml_text import Repeating
 from tidegate.apimachinery.patch.json_values import copied
 from tidegate.apimachinery.schema import Schema
@@ -32,11 +34,14 @@ class Scan:
         self._note_repeated(values, path)
         found: dict[str, Any] = {}
         for name, value in values.items():
-            field = schema.fields.get(name)
-            if field is None:
-                self.faults.append(f'unknown field "{_joined(path, name)}"')
+            field, here = schema.fields.get(name), _joined(path, name)
+            if field is None and schema.open:
+                self.faults += [f'duplicate field "{e}"' for e in repeated_fields(value, here)]
+                found |= {} if value is None else {name: copied(value)}
+            elif field is None:
+                self.faults.append(f'unknown field "{here}"')
             elif value is not None:
-                found[name] = self.value(value, field, _joined(path, name))
+                found[name] = self.value(value, field, here)
         for name in schema.required:
             if name not in found:
                 found[name] = _zero(schema.fields[name])
@@ -45,7 +50,8 @@ class Scan:
     def value(self, value: Any, schema: Schema, path: str) -> Any:
         """A value of any form; one of the wrong type goes through as it is."""
         if schema.form == "object" and isinstance(value, dict):
-            return self.struct(value, schema, path)
+            found = self.struct(value, schema, path)
+            return _typed(found, schema, path) if schema.open else found
         if schema.form == "map" and isinstance(value, dict):
             return self._map(value, schema, path)
         if schema.form == "array" and isinstance(value, list):
@@ -69,6 +75,15 @@ class Scan:
     def _note_repeated(self, values: dict[str, Any], path: str) -> None:
         if isinstance(values, Repeating):
             self.faults += [f'duplicate field "{_joined(path, each)}"' for each in values.repeated]
+
+
+def _typed(values: dict[str, Any], schema: Schema, path: str) -> dict[str, Any]:
+    """Values that stay a `dict`: nobody but this looks whether declared fields have their type."""
+    try:
+        msgspec.convert(values, schema.struct)
+    except msgspec.ValidationError as error:
+        raise Unreadable(go_error(str(error), schema, path)) from error
+    return values
 
 
 def repeated_fields(value: Any, path: str = "") -> Iterator[str]:
@@ -177,12 +192,13 @@ _GOT = {"int": "number", "float": "number", "str": "string"}
 _SCALARS = {"string": "string", "integer": "int64", "number": "float64", "boolean": "bool"}
 
 
-def go_error(complaint: str, schema: Schema) -> str:
-    """What msgspec says of a type, as Go's decoder says it."""
+def go_error(complaint: str, schema: Schema, above: str = "") -> str:
+    """What msgspec says of a type in what is at the path `above`, as Go's decoder says it."""
     match = _EXPECTED.match(complaint)
     if match is None:
         return f"json: {complaint}"
-    owner, path, at = schema, [], schema
+    owner, at = schema, schema
+    path = re.sub(r"\[[^\]]*\]", "", above).split(".") if above else []
     for step in _STEP.finditer(match[3] or ""):
         name = step[1]
         if name is None:

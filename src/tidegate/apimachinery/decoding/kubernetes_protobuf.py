@@ -159,7 +159,11 @@ def _object(body: bytes) -> Json:
     type_meta = dict(fields(_bytes(unknown.get(1, b""))))
     version, kind = _text(type_meta.get(1, b"")), _text(type_meta.get(2, b""))
     if kind not in _MESSAGES:
-        raise UnsupportedMediaType(f"{kind} in version {version} is not read from {CONTENT_TYPE}")
+        raise UnsupportedMediaType(
+            f"{kind} in version {version} is not read from {CONTENT_TYPE}: send it as JSON or YAML,"
+            " as `kubectl create -f FILE` and `kubectl apply -f FILE` do (`--dry-run=client -o"
+            " yaml` makes the file)"
+        )
     return {"apiVersion": version, "kind": kind, **_message(kind, _bytes(unknown.get(2, b"")))}
 
 

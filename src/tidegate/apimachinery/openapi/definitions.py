@@ -9,6 +9,11 @@ assembled.
 
 A schema here is written as version 2 writes it, with `$ref`s that start with `reference`; version 3
 wraps them (see `v3.py`).
+
+Where a struct is `Open`, version 3 says so with `x-kubernetes-preserve-unknown-fields`. Version 2
+has nothing that its clients would heed: kubectl before 1.25 would refuse what is not declared, and
+merge by this document where its own knowledge of the kind is better. So such a kind is an object
+there, of which no more is said, and which is not found by its group, version and kind.
 """
 
 from collections.abc import Sequence
@@ -82,10 +87,16 @@ def list_kind_of(resource: Declared) -> GroupVersionKind:
 
 
 class Definitions:
-    """The definitions that some resources need; `reference` is what their `$ref`s begin with."""
+    """The definitions that some resources need; `reference` is what their `$ref`s begin with.
 
-    def __init__(self, resources: Sequence[Declared], reference: str) -> None:
+    `open_kinds` says whether kinds with fields beyond the declared ones are described.
+    """
+
+    def __init__(
+        self, resources: Sequence[Declared], reference: str, *, open_kinds: bool = True
+    ) -> None:
         self._reference = reference
+        self._open_kinds = open_kinds
         self._written: dict[str, Json] = {}
         self._kinds: dict[str, list[Json]] = {}
         for each in (Status, DeleteOptions, ListMeta):
@@ -115,7 +126,11 @@ class Definitions:
             self._add_kind(sub.type, GroupVersionKind(*kind_of_subresource(resource, sub)))
 
     def _add_kind(self, struct: type[Object], kind: GroupVersionKind) -> None:
-        self._add(schema_of(struct), prefix(kind.group, kind.version), kind.kind)
+        shape = schema_of(struct)
+        if not self._open_kinds and any(each.open for each in shape.structs()):
+            self._write(kind.definition, {"description": shape.description, "type": "object"})
+            return
+        self._add(shape, prefix(kind.group, kind.version), kind.kind)
         self._note_kind(kind)
 
     def _note_kind(self, kind: GroupVersionKind) -> None:
@@ -148,6 +163,8 @@ class Definitions:
             definition["properties"] = {
                 name: self._property(each, place) for name, each in sorted(shape.fields.items())
             }
+        if shape.open:
+            definition["x-kubernetes-preserve-unknown-fields"] = True
         return definition
 
     def _property(self, shape: Schema, place: str) -> Json:

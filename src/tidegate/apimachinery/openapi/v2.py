@@ -26,7 +26,7 @@ REFERENCE = "#/definitions/"
 
 def document(resources: Sequence[Declared], title: str, version: str) -> Json:
     """The document of all resources."""
-    definitions = Definitions(resources, REFERENCE)
+    definitions = Definitions(resources, REFERENCE, open_kinds=False)
     return {
         "swagger": "2.0",
         "info": {"title": title, "version": version},
