@@ -1,8 +1,10 @@
 """These kinds, each joined to the storage of its documents."""
 
 from collections.abc import Callable
+from typing import Any
 
 from tidegate.apimachinery.documents.storage import DocumentStorage
+from tidegate.apimachinery.documents.updating import Turns
 from tidegate.apimachinery.http.endpoints import Served
 from tidegate.apimachinery.resource import Resource
 from tidegate.apimachinery.store import ObjectStore
@@ -11,8 +13,9 @@ from tidegate.kinds.event import EVENTS
 from tidegate.kinds.limit_range import LIMIT_RANGES
 from tidegate.kinds.resource_quota import RESOURCE_QUOTA_STATUS, RESOURCE_QUOTAS, ResourceQuota
 from tidegate.kinds.tag_policy import TAG_POLICIES
+from tidegate.kinds.workloads import WORKLOADS, status_of
 
-RESOURCES = (CONFIG_MAPS, EVENTS, LIMIT_RANGES, RESOURCE_QUOTAS, TAG_POLICIES)
+RESOURCES = (CONFIG_MAPS, EVENTS, LIMIT_RANGES, RESOURCE_QUOTAS, TAG_POLICIES, *WORKLOADS)
 """All resources of this room."""
 
 
@@ -33,4 +36,11 @@ def serve(store: ObjectStore, quotas: QuotaStorage | None = None) -> list[Served
             {"status": quotas(RESOURCE_QUOTA_STATUS)},
         ),
         Served(TAG_POLICIES, DocumentStorage(TAG_POLICIES, store)),
+        *(_workload(each, store) for each in WORKLOADS),
     ]
+
+
+def _workload(resource: Resource[Any], store: ObjectStore) -> Served:
+    turns = Turns()
+    status = DocumentStorage(status_of(resource), store, turns=turns)
+    return Served(resource, DocumentStorage(resource, store, turns=turns), {"status": status})
