@@ -39,6 +39,8 @@ class ImageStreamImageStorage:
         if image is None:
             raise missing(resource, name)
         blank(image)
+        if image.docker_image_reference.startswith("/"):  # to whichever stream it came first
+            image.docker_image_reference = f"/{stream}@{image.metadata.name}"
         image.docker_image_reference = self._hosts.shown(image.docker_image_reference)
         await show_referrers(self._reads.db, stream, image)
         found = ImageStreamImage(

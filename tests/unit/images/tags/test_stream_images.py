@@ -36,6 +36,15 @@ def test_an_image_is_found_by_how_its_digest_begins(api: TagApi) -> None:
         assert found["image"]["metadata"]["name"] == digest("d")
 
 
+def test_an_image_from_another_stream_is_not_said_to_be_there(api: TagApi) -> None:
+    api.stream(APP)
+    api.push("d", "v1", APP)
+    origin = {"kind": "ImageStreamImage", "namespace": "prod", "name": f"app@{digest('d')}"}
+    api.ok("PUT", istag("v1"), wanted("v1", origin))
+    found = api.ok("GET", f"{ISIMAGE}ddd")
+    assert found["image"]["dockerImageReference"] == f"{HOST}/shop/web@{digest('d')}"
+
+
 def test_what_is_not_in_the_stream_is_not_found(api: TagApi) -> None:
     api.stream(APP)
     api.push("d", "v1", APP)
