@@ -1,7 +1,7 @@
 """What the adoption of older images costs, and what pushes and pulls notice of it.
 
     python -m tests.bench.adoption DIRECTORY [--manifests N] [--repositories N] [--configs N]
-                                             [--database URL]
+                                             [--database URL] [--keep] [--seconds N]
 
 Stores manifests as the version before image streams did, a tag for each, starts a server on them
 and pushes and pulls until all is taken over. `--configs` of them have a configuration of their own
@@ -10,6 +10,7 @@ on disk. By hand, before a claim; Linux only.
 
 import argparse
 import asyncio
+import math
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -62,8 +63,8 @@ def stored(data: Path) -> int:
     return sum(path.stat().st_size for path in data.glob("metadata.db*"))
 
 
-def measure(server: Server, seconds: float) -> Iterator[str]:
-    """Push and pull until nothing is left, or for `seconds`."""
+def measure(server: Server, least: float, most: float) -> Iterator[str]:
+    """Push and pull until nothing is left: at least and at most for so many seconds."""
     assert server.process is not None
     samples = Samples("pushes"), Samples("pulls of what is there"), Samples("pulls of the pushed")
     base = small_image("bench")
@@ -95,7 +96,7 @@ def measure(server: Server, seconds: float) -> Iterator[str]:
                     f" largest process {held.largest / 1e6:.0f} MB,"
                     f" metadata {stored(server.data) / 1e6:.0f} MB"
                 )
-                if left == (0, 0) and (not seconds or now > seconds):
+                if now > most or (left == (0, 0) and now > least):
                     break
         used = processor_seconds(server.process.pid) - used
     yield f"{now:.0f} s, {used:.0f} s of processor, largest process {largest / 1e6:.0f} MB"
@@ -109,6 +110,7 @@ def main() -> None:
     parser.add_argument("--repositories", type=int, default=1_000)
     parser.add_argument("--configs", type=int, default=0)
     parser.add_argument("--database", default="")
+    parser.add_argument("--seconds", type=float, default=math.inf, help="stop before it is done")
     parser.add_argument("--keep", action="store_true", help="start on what an earlier run stored")
     options = parser.parse_args()
     settings = {"database": options.database} if options.database else {}
@@ -127,10 +129,12 @@ def main() -> None:
         say(f"stored {options.manifests} manifests in {time.monotonic() - began:.0f} s")
     say(f"metadata {stored(server.data) / 1e6:.0f} MB before")
     with serving(server):
-        for line in measure(server, 0.0):
+        for line in measure(server, 0.0, options.seconds):
             say(line)
+        if options.seconds != math.inf:
+            return
         say("with nothing left to take over:")
-        for line in measure(server, 20.0):
+        for line in measure(server, 20.0, 20.0):
             say(line)
 
 
