@@ -7,7 +7,7 @@ import msgspec
 from tidegate.apimachinery.errors import UpdateConflict, missing
 from tidegate.apimachinery.meta import ObjectMeta
 from tidegate.apimachinery.storage import Call
-from tidegate.images.kinds.group import API_VERSION
+from tidegate.images.kinds.group import API_VERSION, MANAGED
 from tidegate.images.kinds.image_stream_image import IMAGE_STREAM_IMAGES, ImageStreamImage
 from tidegate.images.referrers import show_referrers
 from tidegate.images.streams.hosts import Hosts
@@ -39,9 +39,9 @@ class ImageStreamImageStorage:
         if image is None:
             raise missing(resource, name)
         blank(image)
-        if image.docker_image_reference.startswith("/"):  # to whichever stream it came first
-            image.docker_image_reference = f"/{stream}@{image.metadata.name}"
-        image.docker_image_reference = self._hosts.shown(image.docker_image_reference)
+        if image.metadata.annotations.get(MANAGED) == "true":
+            # the Image itself names the stream that it came to first, which others may not know of
+            image.docker_image_reference = self._hosts.shown(f"/{stream}@{image.metadata.name}")
         await show_referrers(self._reads.db, stream, image)
         found = ImageStreamImage(
             api_version=API_VERSION,
