@@ -28,7 +28,7 @@ class TagEvent(NamedTuple):
     """One event. `reference` is a pull spec, or "/NS/NAME@DIGEST" for one of this registry.
 
     `created_at` is what clients are shown, `recorded_at` when it came about here: copying a tag
-    keeps the first. `detail` is JSON of what the event undid.
+    keeps the first. `detail` is what it was copied from, or JSON of what a delete undid.
     """
 
     number: int

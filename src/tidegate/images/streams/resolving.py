@@ -72,7 +72,8 @@ def resolve(
         return False
     generation = stream.generation if spec.generation is None else spec.generation
     if origin.kind == DOCKER_IMAGE:
-        return spec.reference and stream.record(tag, Change(origin.name, "", generation), actor)
+        change = Change(origin.name, "", generation, source=origin.name)
+        return spec.reference and stream.record(tag, change, actor)
     source = source_of(stream.name, origin)
     if source is None:
         return False
@@ -87,7 +88,8 @@ def resolve(
     own = f"/{source.stream}@"
     if not spec.reference and reference.startswith(own):
         reference = f"/{stream.name}@{reference[len(own) :]}"
-    change = Change(reference, event.image, generation, event.created_at)
+    copied = f"{source.stream}@{event.image}" if source.image else f"{source.stream}:{source.tag}"
+    change = Change(reference, event.image, generation, event.created_at, copied)
     return stream.record(tag, change, actor)
 
 

@@ -8,7 +8,7 @@ carries, and does nothing when nothing changed. Invariants: the registry's tag f
 event; tags that track another get its events in the same unit; each refusal undoes the whole unit.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import msgspec
 
@@ -50,13 +50,15 @@ class Actor:
 class Change:
     """What a tag is to name: an image, how to pull it, and as of which generation.
 
-    `created` is what clients are shown; None stands for now.
+    `created` is what clients are shown; None stands for now. `source` says for the history what it
+    was copied from: `NS/NAME:TAG`, `NS/NAME@IMAGE` or a pull spec.
     """
 
     reference: str
     image: str
     generation: int
     created: float | None = None
+    source: str = ""
 
 
 class Undo(msgspec.Struct):
@@ -166,6 +168,7 @@ class Stream:
             if not self._record(each, change, actor):
                 continue
             changed = True
+            change = replace(change, source=f"{self.name}:{tag}")
             followers = self._followers(each)
             waiting += [follower for follower in followers if follower not in seen]
             seen.update(followers)
@@ -205,6 +208,7 @@ class Stream:
             change.generation,
             actor.how,
             actor.who,
+            detail=change.source or None,
         )
         self._growing().image(change.image)
         tag_events.append(self.tx, self.repository_id, row.name, event)

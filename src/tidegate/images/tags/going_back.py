@@ -128,7 +128,8 @@ def roll_back(tx: Transaction, name: TagName, wanted: _Target, actor: Actor) -> 
     if pin is not None:
         grow(stream)
         stream.want(tag, msgspec.structs.replace(pin, generation=stream.generation))
-    change = Change(event.reference, event.image, stream.generation)
+    before = f"event {event.number}"
+    change = Change(event.reference, event.image, stream.generation, source=before)
     stream.record(tag, change, actor)
     stream.save()
     return _written(stream, tag)

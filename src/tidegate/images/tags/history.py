@@ -85,6 +85,7 @@ class HistoryStorage:
             how=event.how,
             who=event.who,
             hidden=not shown,
+            from_=event.detail or "" if event.image or event.reference else "",
         )
 
 

@@ -339,3 +339,21 @@ def test_an_image_that_is_out_of_every_history_is_no_longer_the_streams(world: W
     assert world.change(known) == {"d", "e"}
     world.change(lambda stream: prune(stream, "v2"))
     assert world.change(known) == {"e"}
+
+
+def test_an_event_says_what_it_was_copied_from(world: World) -> None:
+    world.make(PROD)
+    world.change(lambda stream: stream.record("v1", pushed(WEB, "d"), ANN))
+    world.change(lambda stream: follow(stream, "latest", "v1"))
+    world.change(lambda stream: stream.record("v1", pushed(WEB, "e"), ANN))
+    origin = ObjectReference(kind="ImageStreamTag", namespace="shop", name="web:v1")
+    spec = TagReference(name="v1", from_=origin, generation=1)
+    world.change(lambda stream: resolve(stream, "v1", spec, ANN, {WEB}), PROD)
+
+    def copied(stream: Stream, tag: str) -> str | None:
+        event = stream.current(tag)
+        return None if event is None else event.detail
+
+    assert world.change(lambda stream: copied(stream, "v1")) is None
+    assert world.change(lambda stream: copied(stream, "latest")) == "shop/web:v1"
+    assert world.change(lambda stream: copied(stream, "v1"), PROD) == "shop/web:v1"
