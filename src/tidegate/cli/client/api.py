@@ -224,9 +224,12 @@ def _trust(login: Login) -> ssl.SSLContext | bool:
         ) from error
 
 
-def project_of(api: Api, given: str | None) -> str:
-    """The project that a command is about: the one given, or the current one."""
+def project_of(api: Api, given: str | None, names: Sequence[str] = ()) -> str:
+    """The project that a command is about: the one given, or the current one.
+
+    Empty where neither is, but all `names` say their own, as `PROJECT/NAME`.
+    """
     project = given or api.login.project
-    if not project:
+    if not project and not (names and all("/" in name for name in names)):
         raise Failed("no project is chosen: `tidegate project NAME`, or -n NAME")
     return project

@@ -84,7 +84,7 @@ def set_tags(
 ) -> None:
     """Set tags to what a source is now; the word `set` may be left out."""
     with connect() as api:
-        project = project_of(api, namespace)
+        project = project_of(api, namespace, words)
         if delete:
             if source or alias or scheduled or insecure:
                 raise Refused("--delete goes with no other choice")
@@ -123,7 +123,7 @@ def history(
 ) -> None:
     """Print every change of a tag, the newest first: when, what, how and who."""
     with connect() as api:
-        target = parse_stream_tag(name, project_of(api, namespace))
+        target = parse_stream_tag(name, project_of(api, namespace, [name]))
         events, more = _events(api, target, None if all_events else limit)
     if output in ("json", "yaml"):
         whole = {
@@ -154,7 +154,7 @@ def rollback(
     if to is not None:
         body["to"] = rollback_target(to)
     with connect() as api:
-        target = parse_stream_tag(name, project_of(api, namespace))
+        target = parse_stream_tag(name, project_of(api, namespace, [name]))
         answer = api.send("POST", _path(target, "rollback"), body)
     typer.echo(f"Tag {target.name} rolled back to {_image(answer)}.")
 
@@ -167,7 +167,7 @@ def undelete(
     """Bring back a deleted tag, or a deleted stream with its tags."""
     body = {"kind": "TagUndelete", "apiVersion": _VERSION}
     with connect() as api:
-        target = parse_stream_tag(name, project_of(api, namespace), tag_required=False)
+        target = parse_stream_tag(name, project_of(api, namespace, [name]), tag_required=False)
         if target.tag:
             answer = api.send("POST", _path(target, "undelete"), body)
             typer.echo(f"Tag {target.name} is back at {_image(answer)}.")
