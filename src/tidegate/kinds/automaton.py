@@ -1,11 +1,11 @@
 """The automaton of a pattern: which places for a character it has, and which may follow which.
 
 Glushkov's construction: every character of a pattern is one place, a set of places is the bits of
-one number, and a text of n characters is decided in at most n times `PLACES` steps, whatever the
-pattern. Nothing here knows how patterns are written: see `pattern`.
+one number, and a text of n characters is decided in at most n times `PLACES` / `_TOGETHER` steps,
+whatever the pattern. Nothing here knows how patterns are written: see `pattern`.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import reduce
 
@@ -17,6 +17,10 @@ TEXT_LIMIT = 256
 
 LAST = 0x10FFFF
 """The largest code of a character."""
+
+_ASCII = 128
+_TOGETHER = 4  # places that one step goes on from; each more doubles the tables
+_SET = (1 << _TOGETHER) - 1
 
 Ranges = tuple[tuple[int, int], ...]
 
@@ -66,13 +70,13 @@ Node = Symbol | Row | Either | Repeat
 class Pattern:
     """A pattern, ready to match. Make it with `pattern_of` or `glob_of`.
 
-    `follow[i]` is the set of places that may come after place i, `first` those that a text may
-    begin with, `last` those that it may end with.
+    `follow[i][set]` are the places that may come after any of a set of places, those from
+    i * `_TOGETHER` on; `first` those that a text may begin with, `last` those that it may end with.
     """
 
     text: str
     symbols: tuple[Ranges, ...]
-    follow: tuple[int, ...]
+    follow: tuple[tuple[int, ...], ...]
     first: int
     last: int
     empty: bool
@@ -89,13 +93,16 @@ class Pattern:
             reached = expected & self._taking(ord(character))
             if not reached:
                 return False
-            expected = 0
-            for place in _places(reached):
-                expected |= self.follow[place]
+            expected, left = 0, reached
+            for following in self.follow:
+                expected |= following[left & _SET]
+                left >>= _TOGETHER
+                if not left:
+                    break
         return bool(reached & self.last)
 
     def _taking(self, code: int) -> int:
-        return self.ascii[code] if code < 128 else _taking(self.symbols, code)
+        return self.ascii[code] if code < _ASCII else _taking(self.symbols, code)
 
 
 def literal(character: str) -> Node:
@@ -191,12 +198,36 @@ def compiled(text: str, node: Node) -> Pattern:
     return Pattern(
         text=text,
         symbols=symbols,
-        follow=tuple(automaton.follow),
+        follow=_tables(automaton.follow),
         first=whole.first,
         last=whole.last,
         empty=whole.empty,
-        ascii=tuple(_taking(symbols, code) for code in range(128)),
+        ascii=_by_character(symbols),
     )
+
+
+def _tables(follow: Sequence[int]) -> tuple[tuple[int, ...], ...]:
+    """What may follow each set of the places that are looked up together."""
+    tables = []
+    for begin in range(0, len(follow), _TOGETHER):
+        table = [0]
+        for each in follow[begin : begin + _TOGETHER]:
+            table += [before | each for before in table]
+        tables.append(tuple(table))
+    return tuple(tables)
+
+
+def _by_character(symbols: Sequence[Ranges]) -> tuple[int, ...]:
+    """The places that take each character of ASCII; most are of a few sorts."""
+    sorts: dict[Ranges, int] = {}
+    for place, ranges in enumerate(symbols):
+        sorts[ranges] = sorts.get(ranges, 0) | 1 << place
+    found = [0] * _ASCII
+    for ranges, places in sorts.items():
+        for low, high in ranges:
+            for code in range(low, min(high + 1, _ASCII)):
+                found[code] |= places
+    return tuple(found)
 
 
 def _taking(symbols: tuple[Ranges, ...], code: int) -> int:

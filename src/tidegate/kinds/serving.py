@@ -8,11 +8,12 @@ from tidegate.apimachinery.documents.updating import Turns
 from tidegate.apimachinery.http.endpoints import Served
 from tidegate.apimachinery.resource import Resource
 from tidegate.apimachinery.store import ObjectStore
+from tidegate.kinds.bounded import bounded
 from tidegate.kinds.config_map import CONFIG_MAPS
 from tidegate.kinds.event import EVENTS
 from tidegate.kinds.limit_range import LIMIT_RANGES
 from tidegate.kinds.resource_quota import RESOURCE_QUOTA_STATUS, RESOURCE_QUOTAS, ResourceQuota
-from tidegate.kinds.tag_policy import TAG_POLICIES
+from tidegate.kinds.tag_policy import POLICIES, TAG_POLICIES
 from tidegate.kinds.workloads import WORKLOADS, status_of
 
 RESOURCES = (CONFIG_MAPS, EVENTS, LIMIT_RANGES, RESOURCE_QUOTAS, TAG_POLICIES, *WORKLOADS)
@@ -35,7 +36,7 @@ def serve(store: ObjectStore, quotas: QuotaStorage | None = None) -> list[Served
             quotas(RESOURCE_QUOTAS),
             {"status": quotas(RESOURCE_QUOTA_STATUS)},
         ),
-        Served(TAG_POLICIES, DocumentStorage(TAG_POLICIES, store)),
+        Served(TAG_POLICIES, DocumentStorage(TAG_POLICIES, bounded(store, TAG_POLICIES, POLICIES))),
         *(_workload(each, store) for each in WORKLOADS),
     ]
 

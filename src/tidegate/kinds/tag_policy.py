@@ -1,7 +1,8 @@
 """TagPolicy: how a project's streams and tags are named, what images carry, which tags stay.
 
 Only the declaration and what makes one valid: pushes, tags and imports are judged where they are
-written. All patterns are of `pattern`, so none can hold up a push.
+written. All patterns are of `pattern`, and a project has only so many of them, so that all together
+cannot hold up a push either: pushes of all projects wait for one another.
 """
 
 from collections.abc import Callable, Sequence
@@ -12,7 +13,7 @@ from msgspec import field
 from tidegate.apimachinery.errors import FieldError, invalid, not_supported, required
 from tidegate.apimachinery.meta import Object, Wire, doc
 from tidegate.apimachinery.resource import Column, Resource, Strategy
-from tidegate.kinds.automaton import PatternInvalid
+from tidegate.kinds.automaton import Pattern, PatternInvalid
 from tidegate.kinds.pattern import glob_of, pattern_of
 from tidegate.oci.errors import TagInvalid
 from tidegate.oci.name import Tag
@@ -21,6 +22,12 @@ ENFORCE, WARN = "Enforce", "Warn"
 
 ENTRIES = 32
 """Entries of one list: each costs every push a little."""
+
+POLICIES = 16
+"""TagPolicies of one project, of which every push asks all."""
+
+POLICY_PLACES = 1024
+"""Characters of all patterns of one policy, with their repeats written out."""
 
 
 class StreamNaming(Wire):
@@ -116,47 +123,68 @@ def _validate(new: TagPolicy, _old: TagPolicy | None) -> Sequence[FieldError]:
     faults = []
     if spec.mode not in (ENFORCE, WARN):
         faults.append(not_supported("spec.mode", spec.mode, (ENFORCE, WARN)))
+    reading = _Reading()
     for path, entries, read in (
         ("spec.streams", spec.streams, glob_of),
         ("spec.immutable", spec.immutable, glob_of),
-        ("spec.naming.tags.channels", tags.channels, Tag.parse),
-        ("spec.required.labels", keys.labels, _read_requirement),
-        ("spec.required.annotations", keys.annotations, _read_requirement),
+        ("spec.naming.tags.channels", tags.channels, _read_tag),
+        ("spec.required.labels", keys.labels, _requirement_of),
+        ("spec.required.annotations", keys.annotations, _requirement_of),
     ):
-        faults += _list_faults(path, entries, read)
+        faults += reading.list_faults(path, entries, read)
     for path, pattern in (
         ("spec.naming.streams.pattern", streams.pattern),
         ("spec.naming.tags.pattern", tags.pattern),
     ):
-        faults += _faults(path, pattern, pattern_of)
+        faults += reading.faults(path, pattern, pattern_of)
     return faults
 
 
-def _list_faults(
-    path: str, entries: Sequence[str], read: Callable[[str], object]
-) -> list[FieldError]:
-    if len(entries) > ENTRIES:
-        return [invalid(path, len(entries), f"may not have more than {ENTRIES} entries")]
-    faults: list[FieldError] = []
-    for index, entry in enumerate(entries):
-        where = f"{path}[{index}]"
-        faults += _faults(where, entry, read) if entry else [required(where)]
-    return faults
+class _Reading:
+    """Reads the patterns of one policy, until they are too much altogether."""
+
+    def __init__(self) -> None:
+        self._left = POLICY_PLACES
+
+    def list_faults(
+        self, path: str, entries: Sequence[str], read: Callable[[str], Pattern | None]
+    ) -> list[FieldError]:
+        if len(entries) > ENTRIES:
+            return [invalid(path, len(entries), f"may not have more than {ENTRIES} entries")]
+        faults: list[FieldError] = []
+        for index, entry in enumerate(entries):
+            where = f"{path}[{index}]"
+            faults += self.faults(where, entry, read) if entry else [required(where)]
+        return faults
+
+    def faults(
+        self, path: str, text: str, read: Callable[[str], Pattern | None]
+    ) -> list[FieldError]:
+        if self._left < 0:
+            return []  # said already
+        try:
+            pattern = read(text)
+        except (PatternInvalid, TagInvalid) as error:
+            return [invalid(path, text, str(error))]
+        self._left -= 0 if pattern is None else len(pattern.symbols)
+        if self._left >= 0:
+            return []
+        why = (
+            "up to here the patterns of this policy are too large: altogether they may have "
+            f"{POLICY_PLACES} characters with repeats in full"
+        )
+        return [invalid(path, text, why)]
 
 
-def _faults(path: str, text: str, read: Callable[[str], object]) -> list[FieldError]:
-    try:
-        read(text)
-    except (PatternInvalid, TagInvalid) as error:
-        return [invalid(path, text, str(error))]
-    return []
+def _read_tag(text: str) -> None:
+    Tag.parse(text)
 
 
-def _read_requirement(text: str) -> None:
+def _requirement_of(text: str) -> Pattern:
     key, _, pattern = text.partition("=")
     if not key:
         raise PatternInvalid("begins with '='; write KEY or KEY=REGEX")
-    pattern_of(pattern)
+    return pattern_of(pattern)
 
 
 def _listed(entries: Sequence[str], none: str) -> str:

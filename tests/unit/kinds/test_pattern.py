@@ -129,3 +129,12 @@ def test_a_glob_matches_as_in_a_shell() -> None:
 def test_what_is_no_glob_is_refused(bad: str) -> None:
     with pytest.raises(PatternInvalid):
         glob_of(bad)
+
+
+def test_more_places_than_go_in_one_step_are_all_gone_on_from() -> None:
+    pattern = pattern_of("(a|b)*a(a|b){9}")
+    assert pattern.matches("b" * 200 + "a" + "b" * 9)
+    assert not pattern.matches("b" * 200 + "a" + "b" * 10)
+    assert pattern_of("(a?){200}").matches("a" * 200)
+    assert not pattern_of("(a?){200}").matches("a" * 201)
+    assert pattern_of("[ä-ü]*").matches("äöü")

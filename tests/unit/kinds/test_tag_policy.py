@@ -1,5 +1,6 @@
 from tidegate.kinds.serving import RESOURCES
 from tidegate.kinds.tag_policy import (
+    POLICY_PLACES,
     TAG_POLICIES,
     Naming,
     RequiredKeys,
@@ -104,3 +105,17 @@ def test_a_table_shows_what_it_is_for() -> None:
         "a,b*",
         "v*",
     ]
+
+
+def test_its_patterns_are_bounded_together_and_not_only_one_by_one() -> None:
+    enough = TagPolicySpec(immutable=["a" * 256] * 4)
+    assert faults(enough) == []
+    over = TagPolicySpec(immutable=["a" * 256] * 4, streams=["b"], required=RequiredKeys(["x=y"]))
+    (fault,) = faults(over)
+    assert fault.startswith("spec.immutable[3]: ")
+    assert f"altogether they may have {POLICY_PLACES} characters" in fault
+
+
+def test_values_without_a_pattern_count_for_nothing() -> None:
+    tags = TagNaming(channels=["a" * 128] * 32, semver=True)
+    assert faults(TagPolicySpec(naming=Naming(tags=tags))) == []
