@@ -15,6 +15,7 @@ from urllib.parse import parse_qs, urlsplit
 import httpx
 import pytest
 
+from tests.images import small_image
 from tests.kube_client import (
     CORE,
     PROJECTS,
@@ -28,8 +29,11 @@ from tests.kube_client import (
     project,
     token_name,
 )
+from tests.kube_client import role_binding as binding_of
+from tests.registry_client import client_of
 from tests.server import PASSWORD, Server, serving, wait_until
 
+IMAGES = "/apis/image.openshift.io/v1"
 OPENSHIFT = "/apis/authorization.openshift.io/v1"
 REVIEW = "/apis/authentication.k8s.io/v1/selfsubjectreviews"
 REDIRECT = "/oauth/token/implicit"
@@ -556,6 +560,82 @@ def test_a_user_and_an_identity_are_made_as_oc_makes_them(admin: KubeClient) -> 
         "user": {},
     }
     assert admin.make(f"{USERS}/identities", identity)["metadata"]["name"] == "corp:ida"
+
+
+# oc adm top, oc adm prune
+
+
+def typed_list(client: KubeClient, path: str, **asked: Any) -> Any:
+    """A list as a typed client reads it, for which JSON is good enough."""
+    accept = {"Accept": "application/vnd.kubernetes.protobuf,application/json"}
+    answer = client.http.get(path, params=asked, headers=accept)
+    assert answer.status_code == 200, answer.text
+    assert answer.headers["content-type"] == "application/json"
+    return answer.json()
+
+
+def test_top_images_finds_the_pods_that_use_an_image(
+    server: Server, admin: KubeClient, una: KubeClient, shop: str
+) -> None:
+    image = small_image("top")
+    with client_of(server) as registry:
+        registry.push(f"{shop}/web", image, "v1")
+    pod = {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": "web", "annotations": {"openshift.io/deployment.name": "web-1"}},
+        "spec": {"containers": [{"name": "web", "image": f"h:1/{shop}/web@{image.digest}"}]},
+    }
+    una.make(f"{CORE}/namespaces/{shop}/pods", pod)
+    images = typed_list(admin, f"{IMAGES}/images")["items"]
+    (found,) = [each for each in images if each["metadata"]["name"] == image.digest]
+    assert sum(each["size"] for each in found["dockerImageLayers"]) == len(image.blobs[1].data)
+    streams = typed_list(admin, f"{IMAGES}/imagestreams")["items"]
+    (stream,) = [each for each in streams if each["metadata"]["namespace"] == shop]
+    (tag,) = stream["status"]["tags"]
+    assert (tag["tag"], tag["items"][0]["image"]) == ("v1", image.digest)
+    pods = typed_list(admin, f"{CORE}/pods")["items"]
+    (used,) = [each for each in pods if each["metadata"]["namespace"] == shop]
+    assert used["spec"] == pod["spec"]
+    assert used["status"] == {"phase": "Pending"}  # prune heeds what is Pending or Running
+
+
+def test_prune_images_lists_whatever_may_use_one(
+    admin: KubeClient, ugo: KubeClient, repository: str
+) -> None:
+    name = repository.partition("/")[0]
+    pruner = binding_of(name, "system:image-pruner", "ugo")
+    admin.make(f"{RBAC}/clusterrolebindings", {**pruner, "kind": "ClusterRoleBinding"})
+    for path in (
+        f"{CORE}/pods",
+        f"{CORE}/replicationcontrollers",
+        f"{CORE}/limitranges",
+        *(f"/apis/apps/v1/{each}" for each in ("daemonsets", "deployments", "replicasets")),
+        "/apis/apps/v1/statefulsets",
+        *(f"/apis/batch/v1/{each}" for each in ("jobs", "cronjobs")),
+        f"{IMAGES}/imagestreams",
+    ):
+        assert isinstance(typed_list(ugo, path)["items"], list)
+    typed_list(ugo, f"{IMAGES}/images", limit=5000)
+    for path in (
+        "/apis/build.openshift.io/v1/buildconfigs",
+        "/apis/build.openshift.io/v1/builds",
+        "/apis/apps.openshift.io/v1/deploymentconfigs",
+    ):
+        assert ugo.get(path).status_code == 404  # which it takes for none
+    admin.delete(f"{RBAC}/clusterrolebindings/{name}")
+
+
+def test_a_workload_made_by_a_typed_client_is_told_how_to_be_sent(
+    una: KubeClient, shop: str
+) -> None:
+    """`oc create deployment` sends protobuf, which is not read for what is kept as it was sent."""
+    body = protobuf("apps/v1", "Deployment", part(1, part(1, "web")))
+    refused = send(una, "POST", f"/apis/apps/v1/namespaces/{shop}/deployments", body)
+    assert refused.status_code == 415
+    status = refused.json()
+    assert status["reason"] == "UnsupportedMediaType"
+    assert "send it as JSON or YAML, as `kubectl create -f FILE`" in status["message"]
 
 
 # oc get, oc status

@@ -33,16 +33,24 @@ VERBS = ("get", "list", "watch", "create", "update", "patch", "delete", "deletec
 # A: admin of the project, E: may edit it, V: may view it.
 # `edit` cannot even read roles; `view` reads no secrets (kubernetes.io, "User-facing roles").
 IN_THE_PROJECT = """
-                  get  list  watch  create  update  patch  delete  deletecollection
-configmaps        AEV  AEV   AEV    AE.     AE.     AE.    AE.     AE.
-secrets           AE.  AE.   AE.    AE.     AE.     AE.    AE.     AE.
-serviceaccounts   AEV  AEV   AEV    AE.     AE.     AE.    AE.     AE.
-events            AEV  AEV   AEV    AE.     AE.     AE.    AE.     AE.
-resourcequotas    AEV  AEV   AEV    ...     ...     ...    ...     ...
-limitranges       AEV  AEV   AEV    ...     ...     ...    ...     ...
-tagpolicies       AEV  AEV   AEV    A..     A..     A..    A..     A..
-roles             A..  A..   A..    A..     A..     A..    A..     A..
-rolebindings      A..  A..   A..    A..     A..     A..    A..     A..
+                        get  list  watch  create  update  patch  delete  deletecollection
+configmaps              AEV  AEV  AEV    AE.     AE.     AE.    AE.     AE.
+secrets                 AE.  AE.  AE.    AE.     AE.     AE.    AE.     AE.
+serviceaccounts         AEV  AEV  AEV    AE.     AE.     AE.    AE.     AE.
+events                  AEV  AEV  AEV    AE.     AE.     AE.    AE.     AE.
+resourcequotas          AEV  AEV  AEV    ...     ...     ...    ...     ...
+limitranges             AEV  AEV  AEV    ...     ...     ...    ...     ...
+tagpolicies             AEV  AEV  AEV    A..     A..     A..    A..     A..
+pods                    AEV  AEV  AEV    AE.     AE.     AE.    AE.     AE.
+replicationcontrollers  AEV  AEV  AEV    AE.     AE.     AE.    AE.     AE.
+deployments             AEV  AEV  AEV    AE.     AE.     AE.    AE.     AE.
+daemonsets              AEV  AEV  AEV    AE.     AE.     AE.    AE.     AE.
+replicasets             AEV  AEV  AEV    AE.     AE.     AE.    AE.     AE.
+statefulsets            AEV  AEV  AEV    AE.     AE.     AE.    AE.     AE.
+jobs                    AEV  AEV  AEV    AE.     AE.     AE.    AE.     AE.
+cronjobs                AEV  AEV  AEV    AE.     AE.     AE.    AE.     AE.
+roles                   A..  A..  A..    A..     A..     A..    A..     A..
+rolebindings            A..  A..  A..    A..     A..     A..    A..     A..
 """
 
 # The same users in a project where they hold nothing.
@@ -52,6 +60,8 @@ configmaps        ...  ...   ...    ...     ...     ...    ...     ...
 secrets           ...  ...   ...    ...     ...     ...    ...     ...
 serviceaccounts   ...  ...   ...    ...     ...     ...    ...     ...
 tagpolicies       ...  ...   ...    ...     ...     ...    ...     ...
+pods              ...  ...   ...    ...     ...     ...    ...     ...
+deployments       ...  ...   ...    ...     ...     ...    ...     ...
 roles             ...  ...   ...    ...     ...     ...    ...     ...
 rolebindings      ...  ...   ...    ...     ...     ...    ...     ...
 """
@@ -85,7 +95,13 @@ GROUPS = {
     "identities": USERS,
     "oauthaccesstokens": "/apis/oauth.openshift.io/v1",
     "tagpolicies": "/apis/tidegate.io/v1",
+    **dict.fromkeys(("deployments", "daemonsets", "replicasets", "statefulsets"), "/apis/apps/v1"),
+    **dict.fromkeys(("jobs", "cronjobs"), "/apis/batch/v1"),
 }
+
+POD = {"containers": [{"name": "web", "image": "web:1"}]}
+TEMPLATE = {"metadata": {"labels": {"app": "web"}}, "spec": POD}
+SELECTING = {"selector": {"matchLabels": {"app": "web"}}, "template": TEMPLATE}
 
 
 class Cell(NamedTuple):
@@ -156,6 +172,22 @@ BODIES: dict[str, dict[str, Any]] = {
             "name": "view",
         },
         "subjects": [SUBJECT],
+    },
+    "pods": {"apiVersion": "v1", "kind": "Pod", "spec": POD},
+    "replicationcontrollers": {
+        "apiVersion": "v1",
+        "kind": "ReplicationController",
+        "spec": {"template": TEMPLATE},
+    },
+    "deployments": {"apiVersion": "apps/v1", "kind": "Deployment", "spec": SELECTING},
+    "daemonsets": {"apiVersion": "apps/v1", "kind": "DaemonSet", "spec": SELECTING},
+    "replicasets": {"apiVersion": "apps/v1", "kind": "ReplicaSet", "spec": SELECTING},
+    "statefulsets": {"apiVersion": "apps/v1", "kind": "StatefulSet", "spec": SELECTING},
+    "jobs": {"apiVersion": "batch/v1", "kind": "Job", "spec": {"template": TEMPLATE}},
+    "cronjobs": {
+        "apiVersion": "batch/v1",
+        "kind": "CronJob",
+        "spec": {"schedule": "0 0 * * *", "jobTemplate": {"spec": {"template": TEMPLATE}}},
     },
     "clusterroles": {
         "apiVersion": "rbac.authorization.k8s.io/v1",
