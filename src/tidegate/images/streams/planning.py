@@ -35,6 +35,10 @@ MANAGERS_LIMIT = 256 * 1024
 of a stream with more tags than some thousand nobody is the manager."""
 
 
+CHANGES = 10_000
+"""Tags of which a write may want something else: they change in one unit, for which others wait."""
+
+
 @dataclass(frozen=True, slots=True)
 class Wish:
     """What is wanted of a tag from now on; `moved` when its source is to be looked at."""
@@ -214,7 +218,10 @@ def _header(stream: ImageStream) -> ImageStream:
 
 
 def malformed(plan: Plan) -> list[FieldError]:
-    """Tags whose source cannot be a tag or an image of a stream."""
+    """Tags whose source cannot be a tag or an image of a stream, or that are too many at once."""
+    if len(plan.wishes) > CHANGES:
+        why = f"a write may change {CHANGES} tags: do it in several, or tag by tag"
+        return [invalid("spec.tags", len(plan.wishes), why)]
     return [
         invalid(f"spec.tags[{wish.tag}].from.name", wish.source, FORM)
         for wish in plan.wishes

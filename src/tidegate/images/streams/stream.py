@@ -20,6 +20,7 @@ from tidegate.images.kinds.image_stream import (
     TagReference,
 )
 from tidegate.images.streams import inherited
+from tidegate.images.streams.errors import TagRefused
 from tidegate.images.streams.growth import Growth
 from tidegate.images.streams.rules import Rules
 from tidegate.metastore import manifests, repositories, stream_tags, tag_events, tags
@@ -35,6 +36,9 @@ _CONDITIONS = msgspec.json.Decoder(list[TagEventCondition])
 
 PUSH, TAG, IMPORT, ROLLBACK = "push", "tag", "import", "rollback"
 """How a tag came to name an image; `delete` and `undelete` are in `tag_events`."""
+
+FOLLOWERS = 200
+"""Tags that move with one: each is an event of its own, in the unit that others wait for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +87,7 @@ class Stream:
     warnings: list[str] = field(default_factory=list)
     _rows: dict[str, TagRow] = field(default_factory=dict)
     _touched: set[str] = field(default_factory=set)
+    _following: dict[str, set[str]] = field(default_factory=dict)  # or did, earlier in the unit
     _dirty: bool = False
     _growth: Growth | None = None
 
@@ -172,13 +177,16 @@ class Stream:
             followers = self._followers(each)
             waiting += [follower for follower in followers if follower not in seen]
             seen.update(followers)
+            if len(seen) > FOLLOWERS + 1:
+                raise TagRefused(f"more than {FOLLOWERS} tags of {self.name} follow {tag}")
         return changed
 
     def _followers(self, tag: str) -> list[str]:
         """Tags that track this one, as the unit has it so far."""
         stored = stream_tags.tracking(self.tx, self.repository_id, tag)
         names = {name for name in stored if name not in self._rows}
-        names.update(name for name, row in self._rows.items() if row.tracks == tag)
+        known = {*stored, *self._following.get(tag, ())} - names
+        names.update(name for name in known if self._rows[name].tracks == tag)
         return sorted(names)
 
     def _record(self, tag: str, change: Change, actor: Actor) -> bool:
@@ -233,7 +241,7 @@ class Stream:
     def want(self, tag: str, spec: TagReference | None) -> None:
         """Set what is wanted of a tag, as it is to be stored; None takes it away.
 
-        Neither resolves anything nor counts a generation. Raises `TagRefused`, `TagImmutable`.
+        Neither resolves anything nor counts a generation. Raises `TagRefused`.
         """
         row = self.row(tag)
         text = None if spec is None else msgspec.json.encode(spec).decode()
@@ -243,8 +251,14 @@ class Stream:
             self.warnings += self.rules.judge_tag(self.tx, self.name, tag, "")
         self._growing().source(spec)
         tracks = None if spec is None else tracked_tag(self.name, spec)
+        if tracks is not None and tracks != row.tracks:
+            self._check_followed(tracks)
         self._keep(row._replace(spec=text, tracks=tracks))
         self._dirty = True
+
+    def _check_followed(self, tag: str) -> None:
+        if len(self._followers(tag)) >= FOLLOWERS:
+            raise TagRefused(f"{FOLLOWERS} tags follow tag {tag}, which is as many as may")
 
     def set_conditions(self, tag: str, conditions: list[TagEventCondition]) -> None:
         """Say what is wrong with a tag's import; an empty list when nothing is."""
@@ -382,6 +396,8 @@ class Stream:
         """Note the row of a tag, which `save` writes with the revision of the change."""
         self._rows[row.name] = row
         self._touched.add(row.name)
+        if row.tracks is not None:
+            self._following.setdefault(row.tracks, set()).add(row.name)
 
 
 def key_of(name: RepositoryName) -> Key:

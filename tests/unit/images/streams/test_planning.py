@@ -15,6 +15,7 @@ from tidegate.images.kinds.image_stream import (
     TagReference,
 )
 from tidegate.images.streams.planning import (
+    CHANGES,
     MANAGERS_LIMIT,
     Wish,
     foreign_sources,
@@ -193,3 +194,12 @@ def test_sources_of_other_projects_are_asked_about_once_each() -> None:
     )
     plan = plan_spec(new, stream(unchanged))
     assert foreign_sources(plan) == {"prod/web": ["a", "b"]}
+
+
+def test_a_write_changes_only_so_many_tags() -> None:
+    many = stream(*(tag(f"t{number}") for number in range(CHANGES)))
+    assert malformed(plan_spec(many, None)) == []
+    one_more = stream(*many.spec.tags, tag("latest"))
+    (fault,) = malformed(plan_spec(one_more, None))
+    assert fault.field == "spec.tags"
+    assert malformed(plan_spec(one_more, many)) == []

@@ -20,7 +20,7 @@ from tidegate.images.streams.errors import (
     TagRefused,
 )
 from tidegate.images.streams.resolving import resolve
-from tidegate.images.streams.stream import PUSH, TAG, Actor, Change, Stream
+from tidegate.images.streams.stream import FOLLOWERS, PUSH, TAG, Actor, Change, Stream
 from tidegate.kinds.tag_policy import TAG_POLICIES, TagPolicy
 from tidegate.metastore import manifests, stream_tags, tag_events, tags
 from tidegate.metastore.database import Transaction
@@ -166,6 +166,36 @@ def test_a_tag_that_tracks_another_follows_it_through_a_chain(world: World) -> N
     world.change(lambda stream: follow(stream, "1.0", "stable"))  # a ring
     world.change(lambda stream: stream.record("1.0", pushed(WEB, "d"), ANN))
     assert [world.history(tag) for tag in ("1.0", "latest", "stable")] == [["d"]] * 3
+
+
+def test_a_tag_has_only_so_many_followers(world: World) -> None:
+    def many(stream: Stream) -> None:
+        for number in range(FOLLOWERS):
+            follow(stream, f"f{number}", "v1")
+
+    world.change(many)
+    with pytest.raises(TagRefused, match=f"{FOLLOWERS} tags follow tag v1"):
+        world.change(lambda stream: follow(stream, "one-more", "v1"))
+    world.change(lambda stream: stream.record("v1", pushed(WEB, "d"), ANN))
+    assert world.history("f199") == ["d"]
+    world.change(lambda stream: follow(stream, "one-more", "f7"))  # through another
+    with pytest.raises(TagRefused, match=f"more than {FOLLOWERS} tags of shop/web follow v1"):
+        world.change(lambda stream: stream.record("v1", pushed(WEB, "e"), ANN))
+    assert world.history("v1") == ["d"]
+
+
+def test_who_stops_following_in_a_unit_does_not_follow_in_it(world: World) -> None:
+    world.change(lambda stream: follow(stream, "latest", "v1"))
+
+    def unit(stream: Stream) -> None:
+        stream.want("latest", None)
+        follow(stream, "newest", "v1")
+        follow(stream, "newest", "v2")
+        stream.record("v1", pushed(WEB, "d"), ANN)
+
+    world.change(unit)
+    assert world.history("v1") == ["d"]
+    assert world.history("latest") == world.history("newest") == []
 
 
 def test_a_deleted_tag_is_gone_and_comes_back_as_it_was(world: World) -> None:
