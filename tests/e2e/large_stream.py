@@ -1,8 +1,9 @@
 """A stream of 100,000 tags and 1,000,000 events, written as rows: pushing it would take an hour.
 
-    20,000 images      over the same two blobs, each with manifest, Image and links
-    99,999 tags        t000000 ... with nine events each, 1,111 tags to an image at least
-    latest             with all the other events, over a hundred thousand
+    20,000 images      (or fewer) over the same two blobs, each with manifest, Image and links
+    99,999 tags        t000000 ... with nine events each; the later a tag, the later its images, and
+                       an image has several tags
+    latest             with all the other events, over a hundred thousand, of any image
 
 What is made by functions of the product is: header, manifests and Images. Tags and events are
 numbers, so SQL makes them, the same on both engines.
@@ -93,6 +94,8 @@ async def _fill(url: str, name: RepositoryName, blobs: tuple[Content, ...], larg
         await _write_tags(db, name, large, now)
         for index in again:
             await db.write(partial(_run, sql=index))
+        if sqlite_path(url) is None:  # as autovacuum has done by the time that there is so much
+            await db.write(partial(_run, sql="ANALYZE"))
     finally:
         await db.close()
 
@@ -175,9 +178,9 @@ async def _write_tags(db: Database, name: RepositoryName, large: Large, now: flo
 def _tags(
     repository_id: int, first: int, tags: range, large: Large, now: float
 ) -> Callable[[Transaction], None]:
-    """Numbered tags: event `e` of tag `i` names image `i * each + e`, around and around."""
     numbers = _NUMBERS.format(tags.start, tags.stop)
-    image = f"{first} + (t.i * {large.each} + e.number) % {large.images}"
+    event = f"(t.i * {large.each} + {{}} - 1)"
+    image = f"{first} + {event} * {large.images} / {large.each * large.numbered}"
 
     def unit(tx: Transaction) -> None:
         revision = tx.record("repositories", "filling", "put")
@@ -189,7 +192,8 @@ def _tags(
             f" SELECT m.repository_id, {_NAME}, e.number, CAST(? AS DOUBLE PRECISION) + e.number,"
             " CAST(? AS DOUBLE PRECISION) + e.number, '/' || r.name || '@' || m.digest, m.digest,"
             " 1, 'push', 'admin' FROM numbers t CROSS JOIN events e"
-            f" JOIN manifests m ON m.id = {image} JOIN repositories r ON r.id = m.repository_id",
+            f" JOIN manifests m ON m.id = {image.format('e.number')}"
+            " JOIN repositories r ON r.id = m.repository_id",
             (now - 1000, now - 1000),
         )
         tx.execute(
@@ -200,8 +204,7 @@ def _tags(
         )
         tx.execute(
             f"{numbers} INSERT INTO tags (repository_id, name, manifest_id, updated_at)"
-            f" SELECT {repository_id}, {_NAME}, "
-            f"{first} + (t.i * {large.each} + {large.each}) % {large.images}, ? FROM numbers t",
+            f" SELECT {repository_id}, {_NAME}, {image.format(large.each)}, ? FROM numbers t",
             (now,),
         )
 
