@@ -8,7 +8,7 @@ not followed, so that a token goes nowhere else.
 import json
 import ssl
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 from urllib.parse import quote
 
