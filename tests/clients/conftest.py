@@ -9,15 +9,19 @@ import base64
 import json
 import os
 import tempfile
+import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
+from tests.kube_client import log_in
 from tests.registry_client import RegistryClient
 from tests.server import PASSWORD, USERNAME, Server, serving
-from tests.tools import unavailable
+from tests.tools import Program, require, unavailable
+
+KUBECTLS = ("kubectl-1.20", "kubectl")
 
 
 @dataclass(frozen=True)
@@ -98,3 +102,43 @@ def api(registry: Registry) -> Iterator[RegistryClient]:
     """A raw client, to see in the registry what a command did."""
     with RegistryClient(f"http://{registry.address}") as client:
         yield client
+
+
+def kubeconfig(home: Path, registry: Registry, token: str) -> Path:
+    """A kubeconfig of one cluster and one user."""
+    assert registry.authority is not None
+    authority = base64.b64encode(registry.authority.read_bytes()).decode()
+    server = f"https://{registry.encrypted_address}"
+    cluster = {"server": server, "certificate-authority-data": authority}
+    context = {"cluster": "test", "user": "admin", "namespace": "default"}
+    document = {
+        "apiVersion": "v1",
+        "kind": "Config",
+        "current-context": "test",
+        "clusters": [{"name": "test", "cluster": cluster}],
+        "users": [{"name": "admin", "user": {"token": token}}],
+        "contexts": [{"name": "test", "context": context}],
+    }
+    path = home / "kubeconfig"
+    path.write_text(json.dumps(document))
+    return path
+
+
+@pytest.fixture(scope="session", params=KUBECTLS)
+def kubectl(
+    request: pytest.FixtureRequest, registry: Registry, tmp_path_factory: pytest.TempPathFactory
+) -> Program:
+    """One version with a home of its own, in which it keeps what it discovered."""
+    program = require(request.param)
+    home = tmp_path_factory.mktemp(request.param)
+    path = kubeconfig(home, registry, log_in(f"http://{registry.address}"))
+    return Program(program, {"HOME": str(home), "KUBECONFIG": str(path)})
+
+
+@pytest.fixture
+def namespace(kubectl: Program) -> Iterator[str]:
+    """A namespace of the test's own."""
+    name = f"ns-{uuid.uuid4().hex[:8]}"
+    kubectl("create", "namespace", name)
+    yield name
+    kubectl("delete", "namespace", name, "--wait=false")
