@@ -64,6 +64,11 @@ class Change:
     created: float | None = None
     source: str = ""
 
+    @property
+    def is_pinned(self) -> bool:
+        """Whether the reference means this image for ever, wherever it is pulled from."""
+        return self.reference.endswith(f"@{self.image}")
+
 
 class Undo(msgspec.Struct):
     """What a deleted tag was: kept as the detail of its `delete` event."""
@@ -196,6 +201,9 @@ class Stream:
             if same and row.conditions is None:
                 return False
             if change.image or change.reference == current.reference:
+                if change.reference != current.reference and not change.is_pinned:
+                    # pulled by this reference, an immutable tag would be whatever it is then
+                    self.warnings += self.rules.keep(self.header, self.name, tag)
                 self._amend(row, current, change)
                 return True
         self._judge(tag, current, change)

@@ -327,6 +327,16 @@ def test_an_immutable_tag_stays_and_takes_the_same_image_again(world: World) -> 
     assert world.history("v1") == ["d"]
 
 
+def test_an_immutable_tag_is_not_pulled_by_a_reference_that_can_move(world: World) -> None:
+    policy(world, "Enforce", immutable=["v*"])
+    world.change(lambda stream: stream.record("v1", pushed(WEB, "d"), ANN))
+    elsewhere = Change("example.com/app:latest", digest("d"), 2)
+    with pytest.raises(TagImmutable):
+        world.change(lambda stream: stream.record("v1", elsewhere, ANN))
+    copied = Change(f"example.com/app@{digest('d')}", digest("d"), 2)
+    assert world.change(lambda stream: stream.record("v1", copied, ANN))
+
+
 def test_a_tag_that_tracks_may_not_be_moved_either(world: World) -> None:
     policy(world, "Enforce", immutable=["v*"])
     world.change(lambda stream: stream.record("dev", pushed(WEB, "d"), ANN))
