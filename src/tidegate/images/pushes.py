@@ -18,6 +18,7 @@ from tidegate.apimachinery.store import Key
 from tidegate.images import signatures
 from tidegate.images.docker_image import image_of
 from tidegate.images.kinds.content import CONFIG_LIMIT
+from tidegate.images.kinds.group import MANAGED, MANIFEST_BLOB_STORED
 from tidegate.images.kinds.image import IMAGES, Image
 from tidegate.images.streams import inherited
 from tidegate.images.streams.errors import StreamMissing
@@ -58,20 +59,33 @@ class _Sized(msgspec.Struct, rename={"size": "Size"}):
     size: int = 0
 
 
-class _Image(msgspec.Struct, rename="camel"):
-    """As much of a stored Image as its limits are about."""
+class _Metadata(msgspec.Struct):
+    annotations: dict[str, str] = {}
 
+
+class _Image(msgspec.Struct, rename="camel"):
+    """As much of a stored Image as its limits are about, and as says who made it."""
+
+    metadata: _Metadata = msgspec.field(default_factory=_Metadata)
     docker_image_metadata: _Sized = msgspec.field(default_factory=_Sized)
+
+    @property
+    def is_pushed(self) -> bool:
+        """Whether it says what a push found in the content, and not what somebody posted."""
+        said = self.metadata.annotations
+        return said.get(MANAGED) == said.get(MANIFEST_BLOB_STORED) == "true"
 
 
 _DECODE = msgspec.json.Decoder(_Image).decode
+_WHOLE = msgspec.json.Decoder(Image).decode
 
 
 async def prepare(
     db: Database, store: BlobStore, hosts: Hosts, pushed: Pushed, now: float
 ) -> Image | None:
-    """The Image that the push makes; None when it is there already."""
-    if await document_rows.find(db, _key(pushed.digest)) is not None:
+    """The Image that the push makes; None when an earlier push has made it."""
+    found = await document_rows.find(db, _key(pushed.digest))
+    if found is not None and _DECODE(found.body).is_pushed:
         return None
     config = None if pushed.config is None else await _read(store, pushed.config)
     created = rfc3339_seconds(now)
@@ -144,20 +158,33 @@ def show_again(stream: Stream, digests: Iterable[Digest], now: float) -> None:
                 tags.lead(stream.tx, stream.repository_id, tag, digest, now)
 
 
-def keep_image(tx: Transaction, digest: Digest, image: Image | None) -> int:
-    """Store the Image unless it is there; the bytes of the one that is kept.
+def has_image(tx: Transaction, digest: Digest) -> bool:
+    """Whether there is an Image, which events may name already."""
+    return DocumentUnit(tx).get(_key(digest)) is not None
 
-    Raises `ImageGone` when there is neither.
+
+def keep_image(tx: Transaction, digest: Digest, image: Image | None) -> int:
+    """Store the Image unless a push has; the bytes of the one that is kept.
+
+    What was posted before there was the content gives way: nobody says of another's image what it
+    is, or of her own that it keeps to the rules. Raises `ImageGone` when there is neither.
     """
     key = _key(digest)
     unit = DocumentUnit(tx)
     existing = unit.get(key)
     if existing is not None:
-        return _DECODE(existing.body).docker_image_metadata.size
+        kept = _DECODE(existing.body)
+        if kept.is_pushed:
+            return kept.docker_image_metadata.size
     if image is None:
         raise ImageGone(digest)
     image.signatures = signatures.waiting(unit, digest)
     metadata = image.metadata
+    if existing is not None:
+        posted = _WHOLE(existing.body)
+        image.signatures = posted.signatures + image.signatures
+        metadata.uid = posted.metadata.uid
+        metadata.creation_timestamp = posted.metadata.creation_timestamp
 
     def encode(revision: int) -> bytes:
         metadata.resource_version = str(revision)

@@ -158,7 +158,7 @@ class Manifests:
             self._check_blobs(tx, repository, manifest)
             stream = pushes.stream_for(tx, repository, now, may_create=pusher.may_create)
             appeared: set[Digest] = set()
-            if image is None:  # an event can only name what has an Image
+            if image is None or pushes.has_image(tx, pushed.digest):  # which events can name
                 appeared = {pushed.digest} - manifests.known(tx, repository, [pushed.digest])
             manifests.put(tx, repository, stored, (), now)
             appeared |= manifests.revive(tx, repository, children)

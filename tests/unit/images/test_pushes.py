@@ -2,14 +2,18 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
+import msgspec
 import pytest
 
 from tests.images import IMAGE_INDEX, IMAGE_MANIFEST, digest_of
 from tests.unit.images.push_world import ANN, CONFIG, LAYER, MANIFEST, WEB, PushWorld, pushed
+from tidegate.apimachinery.meta import ObjectMeta
 from tidegate.apimachinery.store import Key
-from tidegate.images.kinds.image import IMAGES
-from tidegate.images.pushes import ImageGone, record, show_again
+from tidegate.images.kinds.image import IMAGES, Image
+from tidegate.images.kinds.image_signature import ImageSignature
+from tidegate.images.pushes import ImageGone, has_image, keep_image, record, show_again
 from tidegate.images.streams.errors import StreamMissing
 from tidegate.images.streams.stream import Change
 from tidegate.metastore import manifests, tag_events
@@ -117,6 +121,46 @@ def test_an_index_has_its_manifests_in_its_image(world: PushWorld) -> None:
     image = world.image(digest_of(content))
     assert [each.digest for each in image.docker_image_manifests] == [digest_of(MANIFEST)]
     assert image.docker_image_layers == []
+
+
+def posted(**more: Any) -> Image:
+    """An Image as somebody posts it who has heard of a digest."""
+    return Image(
+        metadata=ObjectMeta(name=digest_of(MANIFEST), uid="posted", creation_timestamp="then"),
+        docker_image_metadata={"Size": 1, "Config": {"Labels": {"version": "forged"}}},
+        docker_image_reference=f"example.com/x@{digest_of(MANIFEST)}",
+        **more,
+    )
+
+
+def test_what_was_posted_of_an_image_gives_way_to_what_is_pushed(world: PushWorld) -> None:
+    signature = ImageSignature(metadata=ObjectMeta(name="s"), type="AtomicImageV1", content="eA==")
+    body = msgspec.json.encode(posted(signatures=[signature]))
+    key = Key(IMAGES.key, "", digest_of(MANIFEST))
+    world.write(lambda tx: DocumentUnit(tx).put(key, "posted", lambda _: body))
+    world.blob(CONFIG)
+    world.push(pushed("1.0"))
+    image = world.image(digest_of(MANIFEST))
+    assert image.docker_image_metadata["Config"] == {"Labels": {"version": "1"}}
+    assert image.docker_image_metadata["Size"] == len(CONFIG) + len(LAYER)
+    assert [layer.name for layer in image.docker_image_layers] == [digest_of(LAYER)]
+    assert image.docker_image_reference.startswith("registry.internal:5000/shop/web@")
+    assert (image.metadata.uid, image.metadata.creation_timestamp) == ("posted", "then")
+    assert [each.metadata.name for each in image.signatures] == ["s"]
+
+
+def test_an_image_that_is_posted_between_preparation_and_unit_is_prepared_again(
+    world: PushWorld,
+) -> None:
+    body = msgspec.json.encode(posted())
+    key = Key(IMAGES.key, "", digest_of(MANIFEST))
+    world.push(pushed("1.0"))
+    assert world.prepare(pushed("1.0")) is None
+    world.write(lambda tx: DocumentUnit(tx).put(key, "posted", lambda _: body))
+    with pytest.raises(ImageGone):
+        world.write(lambda tx: keep_image(tx, Digest(digest_of(MANIFEST)), None))
+    assert world.write(lambda tx: has_image(tx, Digest(digest_of(MANIFEST))))
+    assert world.prepare(pushed("1.0")) is not None
 
 
 def test_who_may_not_make_a_stream_pushes_to_none(world: PushWorld) -> None:

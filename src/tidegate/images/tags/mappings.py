@@ -3,7 +3,9 @@
 The answer is only whether it worked. A registry beside the API that finds no stream makes one and
 comes again: it looks for `NotFound` with this very resource (image-api 6). Whoever may write to one
 project may post an Image, which all projects share: of one whose manifest comes along only what the
-manifest says is kept, and one without is not called this registry's own.
+manifest says is kept, one without is not called this registry's own, and a push of the content
+replaces either. An Image that is there already, and is not in the stream, is given to nobody who
+does not know all of it: a tag would show her what another project has.
 """
 
 import uuid
@@ -11,6 +13,7 @@ from functools import partial
 
 import msgspec
 
+from tidegate.apimachinery.authorizer import Attributes
 from tidegate.apimachinery.documents.beside import weighed
 from tidegate.apimachinery.documents.metadata import validate_metadata
 from tidegate.apimachinery.errors import (
@@ -35,6 +38,7 @@ from tidegate.images.tags.changing import check_namespace, run, tag_faults, told
 from tidegate.images.tags.names import TagName
 from tidegate.images.tags.reading import image_key, image_now
 from tidegate.images.tags.storage import Makes
+from tidegate.metastore import manifests, tag_events
 from tidegate.metastore.database import Transaction
 from tidegate.metastore.documents import DocumentUnit
 from tidegate.observability.timestamp import rfc3339_seconds
@@ -65,7 +69,12 @@ class ImageStreamMappingStorage:
         )
         name = TagName(RepositoryName(f"{call.namespace}/{new.metadata.name}"), new.tag)
         actor = Actor(call.user.name, PUSH, now)
-        unit = partial(self._record, name=name, image=image, managed=managed, actor=actor)
+        sees_all = await self._makes.authorizer.authorize(
+            call.user, Attributes("get", "images", name=image.metadata.name)
+        )
+        unit = partial(
+            self._record, name=name, image=image, managed=managed, actor=actor, sees_all=sees_all
+        )
         with told(name):
             call.warnings.extend(await run(self._makes.reads.db, unit, dry_run=call.dry_run))
         return _SUCCESS
@@ -99,9 +108,18 @@ class ImageStreamMappingStorage:
         return managed
 
     def _record(
-        self, tx: Transaction, name: TagName, image: Image, managed: bool, actor: Actor
+        self,
+        tx: Transaction,
+        name: TagName,
+        image: Image,
+        managed: bool,
+        actor: Actor,
+        sees_all: bool,
     ) -> list[str]:
-        """Store the image if it is new, and let the tag name it."""
+        """Store the image if it is new, and let the tag name it.
+
+        `sees_all` is whether the writer may read images whose stream she does not say.
+        """
         resource = IMAGE_STREAM_MAPPINGS.qualified
         check_namespace(tx, name)
         stream = Stream.open(tx, name.stream)
@@ -113,9 +131,13 @@ class ImageStreamMappingStorage:
             raise forbid(resource, name.stream.stream, str(error)) from error
         digest = image.metadata.name
         reference = self._makes.hosts.stored(image.docker_image_reference)
-        if image_now(tx, digest) is None:
+        existing = image_now(tx, digest)
+        if existing is None:
             key = image_key(digest)
             DocumentUnit(tx).put(key, image.metadata.uid, partial(_encoded, image))
+        elif not (sees_all or _holds(stream, digest) or _says_all(image, existing)):
+            why = "it is not in the stream: post it with its manifest and its configuration"
+            raise forbid(IMAGES.qualified, digest, why)
         elif managed:
             reference = f"/{name.stream}@{digest}"
         stream.record(name.tag, Change(reference, digest, stream.generation), actor)
@@ -125,12 +147,13 @@ class ImageStreamMappingStorage:
 
 def _keep_proven(image: Image) -> None:
     """Leave of an image what its manifest says; without one it is no image of this registry."""
-    text, annotations = image.docker_image_manifest.encode(), image.metadata.annotations
-    if not text or Digest.of(text) != image.metadata.name:
-        unproven = (MANAGED, MANIFEST_BLOB_STORED)
-        image.metadata.annotations = {
-            key: value for key, value in annotations.items() if key not in unproven
-        }
+    text = image.docker_image_manifest.encode()
+    proven = bool(text) and Digest.of(text) == image.metadata.name
+    unproven = (MANIFEST_BLOB_STORED,) if proven else (MANAGED, MANIFEST_BLOB_STORED)
+    image.metadata.annotations = {
+        key: value for key, value in image.metadata.annotations.items() if key not in unproven
+    }
+    if not proven:
         return
     found = described(image.metadata.name, "", text)
     image.docker_image_manifest_media_type = (
@@ -140,6 +163,23 @@ def _keep_proven(image: Image) -> None:
         image.docker_image_config = ""
     image.docker_image_metadata = {}
     image.docker_image_layers, image.docker_image_manifests = [], []
+
+
+def _holds(stream: Stream, digest: str) -> bool:
+    """Whether who reads the stream sees the image already."""
+    return digest in (
+        *tag_events.of_image(stream.tx, stream.repository_id, digest, 1),
+        *manifests.beginning(stream.tx, stream.repository_id, digest, 1),
+    )
+
+
+def _says_all(image: Image, existing: Image) -> bool:
+    """Whether a posted image says what the stored one does."""
+    return (
+        image.docker_image_metadata == existing.docker_image_metadata
+        and image.docker_image_layers == existing.docker_image_layers
+        and image.docker_image_manifests == existing.docker_image_manifests
+    )
 
 
 def _size(image: Image) -> int:

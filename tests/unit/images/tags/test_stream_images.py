@@ -8,6 +8,7 @@ from tidegate.apimachinery.store import Key
 from tidegate.metastore import manifests
 from tidegate.metastore.manifests import Manifest
 from tidegate.oci.digest import Digest
+from tidegate.oci.name import RepositoryName
 
 ISIMAGE = "/namespaces/shop/imagestreamimages/web@"
 MAPPINGS = "/namespaces/shop/imagestreammappings"
@@ -217,3 +218,38 @@ def test_an_image_without_its_manifest_is_not_called_this_registrys(api: TagApi)
     assert "openshift.io/image.managed" not in found["metadata"].get("annotations", {})
     odd = mapping("d", dockerImageMetadata={"Size": "large"})
     api.ok("POST", MAPPINGS, odd)
+
+
+def editor(api: TagApi) -> None:
+    api.rights.granted.add(("eve", "create", "imagestreammappings", "shop"))
+
+
+def test_a_mapping_shows_nobody_an_image_of_another_project(api: TagApi) -> None:
+    editor(api)
+    api.stream(APP)
+    api.push("d", "v1", APP)
+    answer = api("POST", MAPPINGS, mapping("d"), user="eve")
+    assert answer.status_code == 403
+    assert "it is not in the stream" in answer.json()["message"]
+    api.push("d", "other", WEB)
+    assert api("POST", MAPPINGS, mapping("d"), user="eve").status_code == 201
+
+
+def test_who_posts_all_of_an_image_may_have_it_in_several_streams(api: TagApi) -> None:
+    editor(api)
+    api.stream(APP)
+    body = posted_manifest(b'{"architecture":"arm64","config":{"User":"app"}}')
+    api.ok("POST", "/namespaces/prod/imagestreammappings", {**body, "metadata": {"name": "app"}})
+    assert api("POST", MAPPINGS, body, user="eve").status_code == 201
+    del body["image"]["dockerImageConfig"]
+    again = {**body, "tag": "v2"}
+    assert api("POST", MAPPINGS, again, user="eve").status_code == 201  # in the stream by now
+    api.stream(RepositoryName("shop/more"))
+    lacking = {**body, "metadata": {"name": "more"}}
+    assert api("POST", MAPPINGS, lacking, user="eve").status_code == 403
+
+
+def test_what_is_posted_is_not_said_to_be_in_the_registry(api: TagApi) -> None:
+    api.ok("POST", MAPPINGS, posted_manifest(b"{}"))
+    annotations = api.ok("GET", istag("v1"))["image"]["metadata"]["annotations"]
+    assert "image.openshift.io/manifestBlobStored" not in annotations
