@@ -53,6 +53,27 @@ roles                   A..  A..  A..    A..     A..     A..    A..     A..
 rolebindings            A..  A..  A..    A..     A..     A..    A..     A..
 """
 
+# Streams and their parts (image-api 16); `---` is a verb that nobody has. That an administrator may
+# only read `imagestreams/status` keeps history what it was; `view` pulls and reads no secrets.
+STREAMS = """
+                          get  list  watch  create  update  patch  delete  deletecollection
+imagestreams              AEV  AEV   AEV    AE.     AE.     AE.    AE.     AE.
+imagestreamtags           AEV  AEV   ---    AE.     AE.     AE.    AE.     ---
+imagetags                 AEV  AEV   ---    AE.     AE.     AE.    AE.     ---
+imagestreamimages         AEV  ---   ---    ---     ---     ---    ---     ---
+imagestreammappings       ---  ---   ---    AE.     ---     ---    ---     ---
+imagestreamimports        ---  ---   ---    AE.     ---     ---    ---     ---
+imagestreams/status       AEV  ---   ---    ---     ...     ...    ---     ---
+imagestreams/layers       AEV  ---   ---    ---     ---     ---    ---     ---
+imagestreams/secrets      AE.  ---   ---    ---     ---     ---    ---     ---
+imagestreams/undelete     ---  ---   ---    AE.     ---     ---    ---     ---
+imagestreamtags/history   AEV  ---   ---    ---     ---     ---    ---     ---
+imagestreamtags/rollback  ---  ---   ---    AE.     ---     ---    ---     ---
+imagestreamtags/undelete  ---  ---   ---    AE.     ---     ---    ---     ---
+"""
+
+STREAMS_ELSEWHERE = STREAMS.replace("AEV", "...").replace("AE.", "...")
+
 # The same users in a project where they hold nothing.
 ELSEWHERE = """
                   get  list  watch  create  update  patch  delete  deletecollection
@@ -77,6 +98,8 @@ users                ...  ...   ...    ...     ...     ...    ...     ...
 groups               ...  ...   ...    ...     ...     ...    ...     ...
 identities           ...  ...   ...    ...     ...     ...    ...     ...
 oauthaccesstokens    ...  ...   ...    ...     ...     ...    AEV     ...
+images               ...  ...   ...    ...     ...     ...    ...     ...
+imagesignatures      ---  ---   ---    ...     ---     ---    ...     ---
 """
 
 NOTE = "openshift.io/description"
@@ -97,6 +120,13 @@ GROUPS = {
     "tagpolicies": "/apis/tidegate.io/v1",
     **dict.fromkeys(("deployments", "daemonsets", "replicasets", "statefulsets"), "/apis/apps/v1"),
     **dict.fromkeys(("jobs", "cronjobs"), "/apis/batch/v1"),
+    **dict.fromkeys(
+        (
+            *("images", "imagesignatures", "imagestreams", "imagestreamtags", "imagetags"),
+            *("imagestreamimages", "imagestreammappings", "imagestreamimports"),
+        ),
+        "/apis/image.openshift.io/v1",
+    ),
 }
 
 POD = {"containers": [{"name": "web", "image": "web:1"}]}
@@ -120,16 +150,21 @@ def cells(where: str, table: str) -> list[Cell]:
     for row in rows:
         resource, *columns = row.split()
         for verb, column in zip(VERBS, columns, strict=True):
-            found.append(Cell(where, resource, verb, column.replace(".", "")))
+            if column != "---":
+                found.append(Cell(where, resource, verb, column.replace(".", "")))
     return found
 
 
 TABLE = [
     *cells("shop", IN_THE_PROJECT),
+    *cells("shop", STREAMS),
     *cells("other", ELSEWHERE),
+    *cells("other", STREAMS_ELSEWHERE),
     *cells("", OF_THE_CLUSTER),
 ]
 
+ELSEWHERE_IMAGE = "docker.io/library/busybox@sha256:" + "a" * 64
+FROM_WEB = {"name": "t", "from": {"kind": "ImageStreamTag", "name": "web:1.0"}}
 SUBJECT = {"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": "somebody"}
 
 BODIES: dict[str, dict[str, Any]] = {
@@ -214,6 +249,21 @@ BODIES: dict[str, dict[str, Any]] = {
         "providerName": "corp",
         "providerUserName": "somebody",
     },
+    "images": {"dockerImageReference": ELSEWHERE_IMAGE},
+    "imagesignatures": {"type": "AtomicImageV1", "content": "AA=="},
+    "imagestreams": {"spec": {"lookupPolicy": {"local": True}}},
+    "imagestreamtags": {"tag": FROM_WEB},
+    "imagetags": {"spec": FROM_WEB},
+    "imagestreammappings": {
+        "tag": "mapped",
+        "image": {
+            "metadata": {"name": ELSEWHERE_IMAGE.partition("@")[2]},
+            "dockerImageReference": ELSEWHERE_IMAGE,
+        },
+    },
+    "imagestreamimports": {
+        "spec": {"import": False, "images": [{"from": {"kind": "DockerImage", "name": "x:1"}}]}
+    },
 }
 
 
@@ -249,9 +299,23 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
 
 
 def path_of(cell: Cell) -> str:
-    group = GROUPS.get(cell.resource, CORE)
+    group = GROUPS.get(cell.resource.partition("/")[0], CORE)
     namespaced = f"/namespaces/{cell.where}" if cell.where else ""
-    return f"{group}{namespaced}/{cell.resource}"
+    return f"{group}{namespaced}/{cell.resource.partition('/')[0]}"
+
+
+def changed(cell: Cell, letter: str) -> dict[str, Any]:
+    """A merge patch that changes what may be changed of the kind."""
+    if cell.resource == "imagetags":
+        return {"spec": {"importPolicy": {"importMode": "PreserveOriginal"}}}
+    return {"metadata": {"annotations": {NOTE: letter}}}
+
+
+OF_WEB = (
+    *("imagestreams/status", "imagestreams/layers", "imagestreams/secrets"),
+    *("imagestreammappings", "imagestreamimports"),
+)
+"""What is asked of the stream that is there from the start."""
 
 
 def name_of(cell: Cell, letter: str) -> str:
@@ -259,7 +323,17 @@ def name_of(cell: Cell, letter: str) -> str:
         return f"corp:{cell.verb}-{letter.lower()}"
     if cell.resource in ("namespaces", "projects") and cell.verb != "delete":
         return "shop"
-    return f"{cell.verb}-{cell.resource}-{letter.lower()}"
+    if cell.resource in OF_WEB:
+        return "web"
+    if cell.resource == "imagesignatures":
+        return f"{ELSEWHERE_IMAGE.partition('@')[2]}@{letter.lower()}"
+    own = f"{cell.verb}-{cell.resource.replace('/', '-')}-{letter.lower()}"
+    return f"{own}:t" if is_tag(cell) else own
+
+
+def is_tag(cell: Cell) -> bool:
+    """Whether objects of the resource, or those that it is a part of, are tags of streams."""
+    return cell.resource.startswith(("imagestreamtags", "imagetags"))
 
 
 def body_of(cell: Cell, name: str, **metadata: Any) -> dict[str, Any]:
@@ -278,7 +352,13 @@ def prepared(scene: Scene, cell: Cell, letter: str) -> str:
         secret = log_in(scene.server.url).removeprefix("sha256~")
         digest = urlsafe_b64encode(hashlib.sha256(secret.encode()).digest()).rstrip(b"=")
         return f"sha256~{digest.decode()}"
+    if cell.resource == "imagestreamimages":
+        return f"web@{scene.images[cell.where].digest}"
+    if cell.resource.startswith("imagestreams/") or is_tag(cell):
+        return prepared_part(scene, cell, name)
     if cell.verb in ("create", "list", "watch", "deletecollection") or name == "shop":
+        return name
+    if cell.resource == "imagesignatures":
         return name
     if cell.resource == "projects":  # one in which the user is what she is in `shop`
         scene.admin.make(f"{PROJECTS}/projectrequests", project(name))
@@ -290,15 +370,32 @@ def prepared(scene: Scene, cell: Cell, letter: str) -> str:
     return name
 
 
+def prepared_part(scene: Scene, cell: Cell, name: str) -> str:
+    """The name of a tag with two events, or of a stream; deleted where it is to come back."""
+    if name == "web" or cell.verb == "list" or (cell.verb == "create" and "/" not in cell.resource):
+        return name
+    kind = "imagestreamtags" if is_tag(cell) else "imagestreams"
+    path = path_of(cell._replace(resource=kind))
+    if is_tag(cell):
+        scene.registry.push(f"{cell.where}/{name.partition(':')[0]}", small_image(name), "t")
+    scene.admin.make(path, {**BODIES[kind], "metadata": {"name": name}})
+    if cell.resource.endswith("/undelete"):
+        scene.admin.delete(f"{path}/{name}")
+    return name
+
+
 def ask(scene: Scene, cell: Cell, letter: str) -> httpx.Response:
     """Do what the cell says as one of the users."""
     user, path = scene.users[letter], path_of(cell)
     name = prepared(scene, cell, letter)
+    url = "/".join(filter(None, (path, name, cell.resource.partition("/")[2])))
     match cell.verb:
         case "list":
             return user.get(path)
         case "watch":
             return user.get(path, watch="true", timeoutSeconds=1)
+        case "create" if "/" in cell.resource:
+            return user.post(url, {})
         case "create":
             wanted = f"new-{name}" if cell.resource in ("namespaces", "projects") else name
             body = {} if cell.resource == "oauthaccesstokens" else body_of(cell, wanted)
@@ -306,14 +403,17 @@ def ask(scene: Scene, cell: Cell, letter: str) -> httpx.Response:
         case "deletecollection":
             return user.delete(path, labelSelector="nobody=has-this")
         case "get":
-            return user.get(f"{path}/{name}")
+            return user.get(url)
         case "delete":
-            return user.delete(f"{path}/{name}")
+            return user.delete(url)
         case "patch":
-            return user.patch(f"{path}/{name}", {"metadata": {"annotations": {NOTE: letter}}})
-    body = scene.admin.read(f"{path}/{name}")
-    body["metadata"].setdefault("annotations", {})[NOTE] = f"{letter}-put"
-    return user.put(f"{path}/{name}", body)
+            return user.patch(url, changed(cell, letter))
+    body = scene.admin.read(url)
+    if cell.resource == "imagetags":
+        body["spec"] |= changed(cell, letter)["spec"]
+    else:
+        body["metadata"].setdefault("annotations", {})[NOTE] = f"{letter}-put"
+    return user.put(url, body)
 
 
 @pytest.mark.parametrize(
