@@ -37,7 +37,7 @@ SHOP, ANN = "shop", User("ann")
 
 IN_PROJECT, EVERYWHERE = "yes", "cluster"
 
-OTHER_GROUPS = {"projectrequests": "project.openshift.io"}
+OTHER_GROUPS = {"projectrequests": "project.openshift.io", "tagpolicies": "tidegate.io"}
 """Resources of docs that are not images'."""
 
 
@@ -65,10 +65,13 @@ def asked(text: str) -> tuple[bool, Attributes]:
     return False, Attributes(verb, resource, SHOP, name, group)
 
 
-def needs() -> dict[str, list[list[tuple[bool, Attributes]]]]:
+Needs = dict[str, list[list[tuple[bool, Attributes]]]]
+
+
+def needs(name: str = "operations") -> Needs:
     """For each operation of docs the rights that it needs all of, each in its alternatives."""
-    found = {}
-    for operation, _, cell in table("access.md", "operations")[1:]:
+    found: Needs = {}
+    for operation, _, cell in table("access.md", name)[1:]:
         if "`" not in cell:
             continue
         parts = [part.strip() for part in cell.split(", and ")]
@@ -87,30 +90,32 @@ def index_of_default_roles() -> RbacIndex:
     return index
 
 
-def done_by(index: RbacIndex, bound: Object) -> set[str]:
+def done_by(index: RbacIndex, bound: Object, needs: Needs) -> set[str]:
     """The operations that one binding lets ann do."""
     index.apply(key_of(bound), msgspec.json.encode(bound))
     done = {
         operation
-        for operation, needed in needs().items()
+        for operation, needed in needs.items()
         if all(any(index.allows(ANN, each) for _, each in either) for either in needed)
     }
     index.apply(key_of(bound), None)
     return done
 
 
-def test_each_role_may_do_what_its_row_says_and_no_role_is_left_out() -> None:
-    heading, *rows = table("access.md", "roles")
+@pytest.mark.parametrize("about", ["", "stream "], ids=["registry", "streams"])
+def test_each_role_may_do_what_its_row_says_and_no_role_is_left_out(about: str) -> None:
+    heading, *rows = table("access.md", f"{about}roles")
     operations = heading[1:]
     documented = {plain(row[0]): dict(zip(operations, row[1:], strict=True)) for row in rows}
-    assert set(operations) == set(needs())
+    needed = needs(f"{about}operations")
+    assert set(operations) == set(needed)
     index = index_of_default_roles()
     expected = {}
     for role in (each.metadata.name for each in cluster_roles()):
         if "aggregate-to-" in role:
             continue  # a part of others, bound to nobody
-        in_project = done_by(index, binding(SHOP, "b", f"ClusterRole/{role}", "User/ann"))
-        everywhere = done_by(index, cluster_binding("b", role, "User/ann"))
+        in_project = done_by(index, binding(SHOP, "b", f"ClusterRole/{role}", "User/ann"), needed)
+        everywhere = done_by(index, cluster_binding("b", role, "User/ann"), needed)
         assert in_project <= everywhere
         if everywhere:
             words = dict.fromkeys(everywhere, EVERYWHERE) | dict.fromkeys(in_project, IN_PROJECT)
