@@ -190,6 +190,8 @@ class SqliteSession:
         self._durable = True
         self._folded = 0
         self._full = False
+        # else what undoes a unit goes to a file as soon as the unit has changed 16 pages
+        self.execute("PRAGMA temp_store = MEMORY")
 
     def acquire(self) -> None:
         self._lock.acquire()
