@@ -169,46 +169,13 @@ class MetadataUsageSuite:
 
         using(url, scenario)
 
-    def test_folding_changes_no_sum(self, url: str) -> None:
-        async def scenario(db: Database) -> None:
-            for number in range(7):
-                await link(
-                    db, digest_of(f"{number}"), 10, RepositoryName(f"{PROJECTS[number % 3]}/a")
-                )
-            before = await held(db)
-            assert await db.write(lambda tx: usage.fold(tx, 2))
-            assert await held(db) == before
-            while await db.write(lambda tx: usage.fold(tx, 2)):
-                pass
-            assert await held(db) == before
-            assert await db.fetch("SELECT * FROM usage_changes") == []
-            assert [usage for _, usage in await usage.every(db, "", 2)] == [
-                Usage(30, 0),
-                Usage(20, 0),
-            ]
-
-        using(url, scenario)
-
-    def test_whoever_asks_often_folds_what_there_is(self, url: str) -> None:
-        def unit(tx: Transaction) -> Usage:
-            for number in range(usage.FOLD_AT):
-                links.link(tx, APP, digest_of(f"{number}"), 1, 1)
-            usage.of(tx, "shop")
-            return usage.of(tx, "shop")
-
-        async def scenario(db: Database) -> None:
-            assert await db.write(unit) == Usage(usage.FOLD_AT, 0)
-            assert await db.fetch("SELECT * FROM usage_changes") == []
-
-        using(url, scenario)
-
     def test_wrong_counts_are_counted_again(self, url: str) -> None:
         async def scenario(db: Database) -> None:
             for number in range(5):
                 await link(db, digest_of(f"{number}"), 10)
                 await link(db, digest_of(f"{number}"), 10, OTHER)
             await db.write(lambda tx: tx.execute("DELETE FROM holdings WHERE project = 'shop'"))
-            await db.write(lambda tx: tx.execute("DELETE FROM usage_changes"))
+            await db.write(lambda tx: tx.execute("DELETE FROM usage"))
             for project in PROJECTS:
                 while await db.write(lambda tx: recounting.begin_again(tx, project, 2)):  # noqa: B023
                     await link(db, digest_of("new"), 10, RepositoryName("shop/new"))
@@ -265,7 +232,6 @@ class Events:
             (self._link, 8), (self._unlink, 4), (self._push, 6), (self._delete, 3),
             (self._revive, 2), (self._copy, 3), (self._lose, 1), (self._restore, 1),
             (self._drop, 1), (self._remove, 2), (self._return, 2), (self._purge, 1),
-            (self._fold, 2),
         ]  # fmt: skip
         kinds, weights = zip(*weighted, strict=True)
         unit: Callable[[], Unit] = self.random.choices(kinds, weights)[0]
@@ -330,13 +296,10 @@ class Events:
 
     def _return(self) -> Unit:
         if not self._deleted:
-            return self._fold()
+            return self._purge()
         key, uid = self._deleted.pop(self.random.randrange(len(self._deleted)))
         return lambda tx: deleted.take_back(tx, key, uid)
 
     def _purge(self) -> Unit:
         project = self.random.choice(PROJECTS)
         return lambda tx: purge(tx, project, 3)
-
-    def _fold(self) -> Unit:
-        return lambda tx: usage.fold(tx, 5)

@@ -1,7 +1,6 @@
 """Counts the bytes of streams that were deleted, came back or are older than the counting.
 
-A few rows in each transaction, so that no push waits for a stream of any size. The sums of projects
-are folded on the way.
+A few rows in each transaction, so that no push waits for a stream of any size.
 """
 
 import asyncio
@@ -29,12 +28,9 @@ async def settle_usage(database: Database, interval: float) -> None:
 
 
 async def settle_all(database: Database) -> None:
-    """Count all that is left, and fold the sums where that is worth a transaction."""
+    """Count all that is left."""
     repositories = await usage.pending(database)
     if repositories:
         while await database.write(usage.settle):
             pass
         _LOG.info("counted the bytes of %d repositories", repositories)
-    if await usage.is_foldable(database):
-        while await database.write(usage.fold):
-            pass

@@ -95,10 +95,7 @@ async def repair(db: Database, project: str) -> None:
 
 async def projects(db: Database) -> list[str]:
     """Projects that hold something, or for which something is counted."""
-    rows = await db.scan(
-        "SELECT project FROM holdings UNION SELECT project FROM usage"
-        " UNION SELECT project FROM usage_changes"
-    )
+    rows = await db.scan("SELECT project FROM holdings UNION SELECT project FROM usage")
     names = {str(name) for (name,) in rows}
     after = ""
     while page := await with_content(db, after, _PAGE):

@@ -37,7 +37,6 @@ garbage collection removes it after the quarantine period.
     holdings       project, kind, item*         a blob or a content that a project has, once
                    size, holders                of how many live links or manifests
     usage          project*, alone, shared      bytes that it alone has, and the others
-    usage_changes  id*, project, alone, shared  what is not yet added to them
 
     uploads        id*, repository, algorithm, received, digest, created_at, updated_at
 
@@ -60,7 +59,7 @@ accepted before their blobs. Both kinds of use are kept for tombstones too, and
 carry the repository, so that "who in this repository uses that" is one range of an index.
 A deleted stream keeps its rows under the repository name `<project>/<stream>~<uid>`, which nobody
 can ask for, so that deleting it and bringing it back cost the same whatever it holds.
-Triggers keep `holdings`, `usage_changes` and `counted`: what writes links and manifests need not.
+Triggers keep `holdings`, `usage` and `counted`: what writes links and manifests need not.
 A row of `history` has the revision of its row in `changes`, and goes when that is compacted.
 """
 

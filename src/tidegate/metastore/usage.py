@@ -1,8 +1,6 @@
 """How many bytes each project holds: alone, and together with other projects.
 
-    links, manifests --live or not--> holdings --first or last of a project--> usage_changes
-                                                                                   | folded
-                                                                                 usage
+    links, manifests --live or not--> holdings --first or last of a project--> usage
 
 A project holds a blob while one of its repositories has a live link to it, and a manifest while one
 has it live; what several of its repositories have counts once. What no other project holds it holds
@@ -10,10 +8,10 @@ has it live; what several of its repositories have counts once. What no other pr
 Blobs whose bytes are lost count nothing until they come back.
 
 Triggers do the counting (migration 0004), in the transaction that changes what is live: no writer
-can forget it, and undoing the write undoes it. Changes of the sums are appended and folded later,
-so that no row is written by every push. Invariant: for each repository, exactly the live links of
-blobs up to `counted.links`, and the live manifests up to `counted.manifests`, are in `holdings`. A
-new repository has both at the end; one that was deleted, came back or is older than the counting is
+can forget it, and undoing the write undoes it. Writers take turns anyway, so that none waits for
+the row of a project. Invariant: for each repository, exactly the live links of blobs up to
+`counted.links`, and the live manifests up to `counted.manifests`, are in `holdings`. A new
+repository has both at the end; one that was deleted, came back or is older than the counting is
 `pending`, and `settle` moves them, a few rows at a time: so its bytes leave and return some seconds
 after the stream.
 """
@@ -24,9 +22,7 @@ from tidegate.metastore.database import Database, Transaction
 from tidegate.oci.name import RepositoryName
 
 AT_ONCE = 100
-"""Rows that `settle` and `fold` take in one unit."""
-FOLD_AT = 100
-"""Changes of a project after which whoever asks for its sum folds them."""
+"""Rows that `settle` takes in one unit."""
 _ALL = 2**62
 
 
@@ -41,73 +37,28 @@ class Usage(NamedTuple):
         return self.alone + self.shared
 
 
-_CHANGED = "coalesce(sum(alone), 0) AS alone, coalesce(sum(shared), 0) AS shared"
-_OF = (
-    "SELECT coalesce(u.alone, 0) + c.alone, coalesce(u.shared, 0) + c.shared, c.changes"  # noqa: S608
-    f" FROM (SELECT {_CHANGED}, count(*) AS changes FROM usage_changes WHERE project = ?) c"
-    " LEFT JOIN usage u ON u.project = ?"
-)
-_ADD = (
-    "INSERT INTO usage (project, alone, shared) VALUES (?, ?, ?)"
-    " ON CONFLICT (project) DO UPDATE SET"
-    " alone = usage.alone + excluded.alone, shared = usage.shared + excluded.shared"
-)
+_OF = "SELECT alone, shared FROM usage WHERE project = ?"
 
 
 def of(tx: Transaction, project: str) -> Usage:
     """What a project holds, this unit's own changes included."""
-    ((alone, shared, changes),) = tx.fetch(_OF, (project, project))
-    if changes >= FOLD_AT:
-        _fold_project(tx, project)
-    return Usage(int(alone), int(shared))
+    rows = tx.fetch(_OF, (project,))
+    return Usage(*rows[0]) if rows else Usage()
 
 
 async def read(db: Database, project: str) -> Usage:
     """What a project holds."""
-    ((alone, shared, _),) = await db.fetch(_OF, (project, project))
-    return Usage(int(alone), int(shared))
+    rows = await db.fetch(_OF, (project,))
+    return Usage(*rows[0]) if rows else Usage()
 
 
 async def every(db: Database, after: str, limit: int) -> list[tuple[str, Usage]]:
     """Projects after `after` that hold something, or have held it lately, in ASCII order."""
     rows = await db.scan(
-        "SELECT project, sum(alone), sum(shared) FROM ("
-        "SELECT project, alone, shared FROM usage WHERE project > ?"
-        " UNION ALL SELECT project, alone, shared FROM usage_changes WHERE project > ?) part"
-        " GROUP BY project ORDER BY project LIMIT ?",
-        (after, after, limit),
+        "SELECT project, alone, shared FROM usage WHERE project > ? ORDER BY project LIMIT ?",
+        (after, limit),
     )
-    return [(project, Usage(int(alone), int(shared))) for project, alone, shared in rows]
-
-
-def _fold_project(tx: Transaction, project: str) -> None:
-    ((alone, shared),) = tx.fetch(
-        f"SELECT {_CHANGED} FROM usage_changes WHERE project = ?",  # noqa: S608
-        (project,),
-    )
-    tx.execute(_ADD, (project, int(alone), int(shared)))
-    tx.execute("DELETE FROM usage_changes WHERE project = ?", (project,))
-
-
-def fold(tx: Transaction, limit: int = AT_ONCE) -> bool:
-    """Add the oldest changes to the sums; False when none is left."""
-    rows = tx.fetch(
-        "SELECT id, project, alone, shared FROM usage_changes ORDER BY id LIMIT ?", (limit,)
-    )
-    if not rows:
-        return False
-    sums: dict[str, Usage] = {}
-    for _, project, alone, shared in rows:
-        before = sums.get(project, Usage())
-        sums[project] = Usage(before.alone + alone, before.shared + shared)
-    tx.execute_many(_ADD, [(project, *sums[project]) for project in sorted(sums)])
-    tx.execute("DELETE FROM usage_changes WHERE id <= ?", (rows[-1][0],))
-    return len(rows) == limit
-
-
-async def is_foldable(db: Database) -> bool:
-    """Whether there are enough changes to be worth folding."""
-    return bool(await db.fetch("SELECT 1 FROM usage_changes LIMIT 1 OFFSET ?", (AT_ONCE - 1,)))
+    return [(project, Usage(alone, shared)) for project, alone, shared in rows]
 
 
 class _Kind(NamedTuple):
@@ -157,7 +108,6 @@ def settle(tx: Transaction, limit: int = AT_ONCE) -> bool:
                 f"UPDATE counted SET {kind.column} = ? WHERE repository_id = ?",  # noqa: S608
                 (reached, repository_id),
             )
-            of(tx, project)  # folds what these rows have changed
             return True
     tx.execute("UPDATE counted SET pending = 0 WHERE repository_id = ?", (repository_id,))
     return True
@@ -217,5 +167,4 @@ async def would_add(db: Database, repository: RepositoryName) -> int:
 
 def forget(tx: Transaction, project: str) -> None:
     """Drop the sums of a project that holds nothing."""
-    tx.execute("DELETE FROM usage_changes WHERE project = ?", (project,))
     tx.execute("DELETE FROM usage WHERE project = ?", (project,))

@@ -32,7 +32,6 @@ def registry(file: Path, url: str) -> str:
             connection.execute(f"DROP TRIGGER {trigger}")
         for table in (
             "usage",
-            "usage_changes",
             "holdings",
             "counted",
             "documents",
