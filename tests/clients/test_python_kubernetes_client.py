@@ -13,7 +13,9 @@ import kubernetes
 import pytest
 
 from tests.clients.conftest import Registry
+from tests.images import small_image
 from tests.kube_client import KubeClient, log_in
+from tests.registry_client import RegistryClient
 from tests.server import wait_until
 
 # Its models say that every field may be None, which each answer here would have to deny.
@@ -295,3 +297,93 @@ def test_an_object_is_applied_by_the_server_dynamically(resources: Any, namespac
     forced = apply("second", force_conflicts=True)
     assert forced.data.to_dict() == {"a": "second"}
     assert [each.manager for each in forced.metadata.managedFields] == ["second"]
+
+
+IMAGE = "image.openshift.io/v1"
+BUSYBOX = {"kind": "DockerImage", "name": "docker.io/library/busybox:1"}
+
+
+def stream(namespace: str, *tags: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "apiVersion": IMAGE,
+        "kind": "ImageStream",
+        "metadata": {"name": "web", "namespace": namespace},
+        "spec": {"tags": list(tags)},
+    }
+
+
+def test_a_stream_is_made_patched_applied_and_deleted_dynamically(
+    resources: Any, namespace: str
+) -> None:
+    streams = resources.resources.get(api_version=IMAGE, kind="ImageStream")
+    one, two = ({"name": f"v{n}", "from": BUSYBOX, "reference": True} for n in (1, 2))
+    made = streams.create(body=stream(namespace, one), namespace=namespace)
+    assert made.status.dockerImageRepository.endswith(f"/{namespace}/web")
+    assert made.status.tags[0]["items"][0].dockerImageReference == BUSYBOX["name"]
+    patched = streams.patch(
+        name="web",
+        namespace=namespace,
+        body={"spec": {"tags": [two]}},
+        content_type="application/strategic-merge-patch+json",
+    )
+    assert [each.name for each in patched.spec.tags] == ["v1", "v2"]
+    owned = {**two, "annotations": {"a": "b"}}
+    applied = resources.server_side_apply(
+        streams,
+        body=stream(namespace, owned),
+        namespace=namespace,
+        field_manager="gitops",
+        force_conflicts=True,
+    )
+    assert [each.name for each in applied.spec.tags] == ["v1", "v2"]
+    assert [each.metadata.name for each in streams.get(namespace=namespace).items] == ["web"]
+    streams.delete(name="web", namespace=namespace)
+    with pytest.raises(dynamic.exceptions.NotFoundError):
+        streams.get(name="web", namespace=namespace)
+
+
+def test_tags_and_images_are_read_dynamically(
+    resources: Any, namespace: str, registry: Registry
+) -> None:
+    older, newer = (small_image(f"{namespace} {each}") for each in ("older", "newer"))
+    with RegistryClient(f"http://{registry.address}") as pusher:
+        for image in (older, newer):
+            pusher.push(f"{namespace}/web", image, "v1")
+
+    def kind(name: str) -> Any:
+        return resources.resources.get(api_version=IMAGE, kind=name)
+
+    tags = kind("ImageStreamTag")
+    tag = tags.get(name="web:v1", namespace=namespace)
+    assert tag.image.metadata.name == newer.digest
+    assert [each.metadata.name for each in tags.get(namespace=namespace).items] == ["web:v1"]
+    assert kind("Image").get(name=newer.digest).dockerImageMetadata.Architecture == "amd64"
+    image = kind("ImageStreamImage").get(name=f"web@{older.digest}", namespace=namespace)
+    assert image.image.dockerImageReference.endswith(f"/{namespace}/web@{older.digest}")
+    history = kind("ImageTag").get(name="web:v1", namespace=namespace).status["items"]
+    assert [each.image for each in history] == [newer.digest, older.digest]
+    origin = {"kind": "ImageStreamImage", "name": f"web@{older.digest}"}
+    stable = {"metadata": {"name": "web:stable"}, "tag": {"name": "stable", "from": origin}}
+    made = tags.create(body=stable, namespace=namespace)
+    assert made.image.metadata.name == older.digest
+    tags.delete(name="web:stable", namespace=namespace)
+    with pytest.raises(dynamic.exceptions.NotFoundError):
+        tags.get(name="web:stable", namespace=namespace)
+    with pytest.raises(dynamic.exceptions.MethodNotAllowedError):
+        next(iter(tags.watch(namespace=namespace, timeout=5)))
+
+
+def test_pushes_are_watched_dynamically(resources: Any, namespace: str, registry: Registry) -> None:
+    streams = resources.resources.get(api_version=IMAGE, kind="ImageStream")
+    since = streams.get(namespace=namespace).metadata.resourceVersion
+    images = [small_image(f"{namespace} {each}") for each in range(3)]
+    with RegistryClient(f"http://{registry.address}") as pusher:
+        for image in images:
+            pusher.push(f"{namespace}/web", image, "v1")
+    streams.delete(name="web", namespace=namespace)
+    seen = []
+    for event in streams.watch(namespace=namespace, resource_version=since, timeout=60):
+        seen.append(event["type"])
+        if event["type"] == "DELETED":
+            break
+    assert (seen[0], seen[-1]) == ("ADDED", "DELETED")  # changes may be told together
