@@ -10,8 +10,8 @@ Each number is a statement; what it says is in the test that it leads to.
     6   here; test_image_streams: test_6_…; tests/clients/test_oc_image_exchanges: oc tag
     7   here; test_image_streams: test_7_and_8_…
     8   here; test_image_streams: test_7_and_8_…
-    9   test_image_streams: test_9_…
-    10  here; without an internal host: tests/unit/images/streams/test_rendering
+    9   here; test_image_streams: test_9_…
+    10  here; without an internal host: tests/unit/images/tags/test_rendering
     11  here; what a trigger makes of it: with triggers
     12  here
     13  test_image_stream_tags: test_writes_without_a_version_…, test_a_stale_version_…
@@ -39,7 +39,16 @@ import httpx
 import pytest
 
 from tests.images import Pushable, index, small_image
-from tests.kube_client import CORE, PROJECTS, KubeClient, kube_client, project
+from tests.kube_client import (
+    CORE,
+    PROJECTS,
+    RBAC,
+    KubeClient,
+    add_user,
+    kube_client,
+    project,
+    role_binding,
+)
 from tests.registry_client import RegistryClient
 from tests.server import Server
 
@@ -261,6 +270,34 @@ def test_8_a_reference_to_another_registry_is_never_rewritten(
     prod.set("t", of_tag("web:x", place.project), reference=reference)
     (event,) = prod.history("t")
     assert (event["dockerImageReference"], event["image"]) == (outside, digest)
+
+
+def test_9_who_only_reads_streams_takes_no_image_of_them(
+    server: Server, place: Place, prod: Place
+) -> None:
+    user = place.project
+    add_user(server, user)
+    place.push("a", "x")
+    rules = [{"apiGroups": ["image.openshift.io"], "resources": ["imagestreams"], "verbs": ["get"]}]
+    roles = f"{RBAC}/namespaces/{place.project}"
+    place.admin.make(f"{roles}/roles", {"metadata": {"name": "reader"}, "rules": rules})
+    place.admin.make(f"{roles}/rolebindings", role_binding("reader", "reader", user, kind="Role"))
+    bindings = f"{RBAC}/namespaces/{prod.project}/rolebindings"
+    place.admin.make(bindings, role_binding("edit", "edit", user))
+    with kube_client(server, user) as reader:
+        assert reader.get(place.stream).status_code == 200
+        for stream in ("web", "new"):
+            wanted = {"name": "t", "from": of_tag("web:x", place.project)}
+            body = {"metadata": {"name": f"{stream}:t"}, "tag": wanted}
+            refused = reader.put(prod.tag("t", stream), body)
+            assert (refused.status_code, refused.json()["reason"]) == (422, "Invalid")
+            assert "spec.tags[t].from: Forbidden" in refused.json()["message"]
+        assert "tags" not in prod.admin.read(prod.stream)["spec"]
+        assert prod.history("t") == []
+        assert prod.admin.get(prod.path("imagestreams", "new")).status_code == 404
+        # what somebody else may have put there can be saved again
+        assert prod.set("t", of_tag("web:x", place.project)).status_code == 201
+        assert reader.put(prod.stream, prod.admin.read(prod.stream)).status_code == 200
 
 
 def test_10_local_policy_is_for_readers_and_leaves_the_history(place: Place) -> None:
