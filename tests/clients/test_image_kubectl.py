@@ -338,12 +338,22 @@ def test_children_of_an_index_are_images_of_the_stream(place: Place) -> None:
         assert child.digest in place("get", "isimage", f"web@{child.digest}", "-o", "wide")
 
 
-def test_waiting_for_the_end_of_a_stream_ends_with_it(place: Place, tmp_path: Path) -> None:
-    output = tmp_path / "waiting"
-    words = ("wait", "--for=delete", "--timeout=60s", "is/web", "--namespace", place.namespace)
-    with Running(place.kubectl, output, *words) as waiting:
-        assert "deleted" in place("delete", "is", "web")
-        assert waiting.wait(60) == 0, output.read_text()
+def test_a_delete_of_a_stream_waits_until_it_has_gone(place: Place, tmp_path: Path) -> None:
+    """A finalizer keeps it, so that kubectl has something to wait for."""
+
+    def keep(*finalizers: str) -> None:
+        patch = json.dumps({"metadata": {"finalizers": finalizers}})
+        place("patch", "is", "web", "--type", "merge", "--patch", patch)
+
+    keep("example.com/hold")
+    output = tmp_path / "deleting"
+    words = ("delete", "is", "web", "--namespace", place.namespace)
+    with Running(place.kubectl, output, *words) as deleting:
+        wait_until(lambda: "deleted" in output.read_text(), what="the answer to the delete")
+        assert place.read("is", "web")["metadata"]["deletionTimestamp"]
+        assert deleting.poll() is None
+        keep()
+        assert deleting.wait(60) == 0, output.read_text()
     assert "NotFound" in place.refused("get", "is", "web")
     assert "No resources found" in place.attempt("get", "istag").stderr
     # the image is nobody's now, and still there
