@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import msgspec
 
 from tidegate.apimachinery.documents.beside import weighed
-from tidegate.apimachinery.store import Key
+from tidegate.apimachinery.store import Document, Key
 from tidegate.images import signatures
 from tidegate.images.docker_image import image_of
 from tidegate.images.kinds.content import CONFIG_LIMIT
@@ -128,13 +128,15 @@ def stream_for(tx: Transaction, name: RepositoryName, now: float, *, may_create:
 
 
 def record(
-    tx: Transaction, stream: Stream, pushed: Pushed, image: Image | None, actor: Actor
+    stream: Stream, pushed: Pushed, image: Image | None, stored: Document | None, actor: Actor
 ) -> list[str]:
     """Let the stream have what was pushed, once its manifest is stored; what to warn of.
 
+    `stored` is what `find_image` found, `image` what `prepare` gave.
     Raises `ImageGone`, `TagRefused`, `TagImmutable`, `LimitExceeded` and `QuotaExceeded`.
     """
-    size = keep_image(tx, pushed.digest, image)
+    tx = stream.tx
+    size = _keep(tx, pushed.digest, image, stored)
     stream.rules.check_image(size)
     reference = f"/{pushed.repository}@{pushed.digest}"
     change = Change(reference, pushed.digest, stream.generation)
@@ -158,9 +160,9 @@ def show_again(stream: Stream, digests: Iterable[Digest], now: float) -> None:
                 tags.lead(stream.tx, stream.repository_id, tag, digest, now)
 
 
-def has_image(tx: Transaction, digest: Digest) -> bool:
-    """Whether there is an Image, which events may name already."""
-    return DocumentUnit(tx).get(_key(digest)) is not None
+def find_image(tx: Transaction, digest: Digest) -> Document | None:
+    """The Image, which events may name already."""
+    return document_rows.get(tx, _key(digest))
 
 
 def keep_image(tx: Transaction, digest: Digest, image: Image | None) -> int:
@@ -169,16 +171,17 @@ def keep_image(tx: Transaction, digest: Digest, image: Image | None) -> int:
     What was posted before there was the content gives way: nobody says of another's image what it
     is, or of her own that it keeps to the rules. Raises `ImageGone` when there is neither.
     """
-    key = _key(digest)
-    unit = DocumentUnit(tx)
-    existing = unit.get(key)
+    return _keep(tx, digest, image, find_image(tx, digest))
+
+
+def _keep(tx: Transaction, digest: Digest, image: Image | None, existing: Document | None) -> int:
     if existing is not None:
         kept = _DECODE(existing.body)
         if kept.is_pushed:
             return kept.docker_image_metadata.size
     if image is None:
         raise ImageGone(digest)
-    image.signatures = signatures.waiting(unit, digest)
+    image.signatures = signatures.waiting(DocumentUnit(tx), digest)
     metadata = image.metadata
     if existing is not None:
         posted = _WHOLE(existing.body)
@@ -190,7 +193,7 @@ def keep_image(tx: Transaction, digest: Digest, image: Image | None) -> int:
         metadata.resource_version = str(revision)
         return msgspec.json.encode(image)
 
-    unit.put(key, metadata.uid, encode)
+    document_rows.replace(tx, _key(digest), existing, metadata.uid, encode)
     size = image.docker_image_metadata.get("Size", 0)
     return size if isinstance(size, int) else 0
 

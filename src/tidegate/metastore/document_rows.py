@@ -50,6 +50,7 @@ class Owned(msgspec.Struct):
 
 
 _OWNED = msgspec.json.Decoder(Owned)
+_OWNERS = b'"ownerReferences"'
 
 
 class Place(NamedTuple):
@@ -134,7 +135,17 @@ async def counted(db: Database, resource: str, namespace: str) -> int:
 
 def put(tx: Transaction, key: Key, uid: str, encode: Callable[[int], bytes]) -> Document:
     """Create or replace; `encode` turns the new revision into the body."""
-    before = get(tx, key)
+    return replace(tx, key, get(tx, key), uid, encode)
+
+
+def replace(
+    tx: Transaction,
+    key: Key,
+    before: Document | None,
+    uid: str,
+    encode: Callable[[int], bytes],
+) -> Document:
+    """As `put`, for who has read in this unit what is there, or that there is nothing."""
     revision = tx.record(key.resource, _name(key), "put")
     document = Document(key, uid, revision, encode(revision))
     tx.execute(
@@ -183,7 +194,7 @@ def _own(tx: Transaction, key: Key, before: frozenset[str], after: frozenset[str
 
 
 def _owners(document: Document | None) -> frozenset[str]:
-    if document is None:
+    if document is None or _OWNERS not in document.body:
         return frozenset()
     references = _OWNED.decode(document.body).metadata.owner_references or ()
     return frozenset(owner.uid for owner in references if owner.uid)

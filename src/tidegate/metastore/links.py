@@ -7,6 +7,7 @@ revive it in the same unit, because its bytes are still there.
 """
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from tidegate.metastore import repositories
 from tidegate.metastore.batches import batches
@@ -109,24 +110,43 @@ def give_up(tx: Transaction, digest: Digest, now: float) -> RepositoryName | Non
     return None
 
 
-def sizes(
+class Link(NamedTuple):
+    """A blob that a repository may read or, where the link is a tombstone, might by `revive`."""
+
+    blob_id: int
+    size: int
+    is_live: bool
+
+
+def find(
     tx: Transaction, repository: RepositoryName, digests: Sequence[Digest]
-) -> dict[Digest, int]:
-    """Bytes of those blobs that the repository may read, or might again by `revive`.
+) -> dict[Digest, Link]:
+    """What the repository has of these blobs, tombstones included.
 
     A blob that was lost (`blobs.lose`) is not among them, so that its next push brings it back.
     """
-    found: dict[Digest, int] = {}
+    found: dict[Digest, Link] = {}
     for marks, values in batches(digests):
         rows = tx.fetch(
             # CROSS JOIN holds SQLite to this order; else it reads all of the repository's links
-            "SELECT b.digest, b.size FROM blobs b CROSS JOIN links l"  # noqa: S608 - placeholders
+            "SELECT b.digest, b.id, b.size, l.deleted_at"  # noqa: S608 - placeholders
+            " FROM blobs b CROSS JOIN links l"
             f" WHERE b.digest IN ({marks}) AND b.size IS NOT NULL AND l.blob_id = b.id"
             " AND l.repository_id = (SELECT id FROM repositories WHERE name = ?)",
             (*values, repository),
         )
-        found.update((Digest(digest), size) for digest, size in rows)
+        found.update(
+            (Digest(digest), Link(blob_id, size, deleted_at is None))
+            for digest, blob_id, size, deleted_at in rows
+        )
     return found
+
+
+def sizes(
+    tx: Transaction, repository: RepositoryName, digests: Sequence[Digest]
+) -> dict[Digest, int]:
+    """Bytes of those blobs that the repository may read, or might again by `revive`."""
+    return {digest: link.size for digest, link in find(tx, repository, digests).items()}
 
 
 def missing(tx: Transaction, repository: RepositoryName, digests: Sequence[Digest]) -> list[Digest]:

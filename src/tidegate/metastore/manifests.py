@@ -6,13 +6,14 @@ The bytes are kept once per digest, whoever pushed them; the media type belongs 
 row, because it came with the push. Readers see live manifests only.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 from tidegate.metastore import links, repositories, tag_events, tags
 from tidegate.metastore.batches import batches
 from tidegate.metastore.database import Database, Transaction
+from tidegate.metastore.links import Link
 from tidegate.oci.digest import Digest
 from tidegate.oci.name import RepositoryName, Tag
 
@@ -110,10 +111,12 @@ def put(
     manifest: Manifest,
     named: Sequence[Tag],
     now: float,
+    blobs: Mapping[Digest, Link] | None = None,
 ) -> None:
     """Store the manifest and let `named` tags name it; revives what it refers to.
 
-    Whether its blobs are there is the caller's to check first, in the same unit (`links.sizes`).
+    Whether its blobs are there is the caller's to check first, in the same unit: `blobs` is what
+    `links.find` told of them.
     """
     repository_id = repositories.ensure(tx, repository)
     tx.execute(
@@ -143,19 +146,33 @@ def put(
         "SELECT id FROM manifests WHERE repository_id = ? AND digest = ?",
         (repository_id, manifest.digest),
     )
-    _use(tx, repository_id, manifest_id, manifest)
-    links.revive(tx, repository, manifest.blobs)
+    found = blobs or {}
+    _use(tx, repository_id, manifest_id, manifest, found)
+    if not all(digest in found and found[digest].is_live for digest in manifest.blobs):
+        links.revive(tx, repository, manifest.blobs)
     tx.record("manifests", f"{repository}@{manifest.digest}", "put")
     tags.point(tx, repository, named, manifest_id, now)
 
 
-def _use(tx: Transaction, repository_id: int, manifest_id: int, manifest: Manifest) -> None:
+def _use(
+    tx: Transaction,
+    repository_id: int,
+    manifest_id: int,
+    manifest: Manifest,
+    found: Mapping[Digest, Link],
+) -> None:
     """Write down what the manifest needs, so that nothing of it is collected."""
     tx.execute_many(
-        "INSERT INTO blobs (digest) VALUES (?) ON CONFLICT (digest) DO NOTHING",
-        [(digest,) for digest in manifest.blobs],
+        "INSERT INTO blob_uses (blob_id, repository_id, manifest_id) VALUES (?, ?, ?)"
+        " ON CONFLICT DO NOTHING",
+        [(link.blob_id, repository_id, manifest_id) for link in found.values()],
     )
-    for marks, values in batches(manifest.blobs):
+    others = [digest for digest in manifest.blobs if digest not in found]
+    tx.execute_many(
+        "INSERT INTO blobs (digest) VALUES (?) ON CONFLICT (digest) DO NOTHING",
+        [(digest,) for digest in others],
+    )
+    for marks, values in batches(others):
         tx.execute(
             "INSERT INTO blob_uses (blob_id, repository_id, manifest_id)"  # noqa: S608
             f" SELECT id, ?, ? FROM blobs WHERE digest IN ({marks}) ON CONFLICT DO NOTHING",

@@ -44,11 +44,49 @@ class TagRow(NamedTuple):
         return not (self.spec is None and self.current is None and self.conditions is None)
 
 
+_WIDTH = len(TagRow._fields)
+
+
 class ShownTag(NamedTuple):
     """A tag with the newest of its events, newest first."""
 
     row: TagRow
     events: Sequence[TagEvent]
+
+
+class Stored(NamedTuple):
+    """What is asked of a tag before it changes: its row and the event that it is at.
+
+    `followed` tells that a tag of the stream tracks it, `older` that the registry has such a tag.
+    """
+
+    row: TagRow | None
+    current: TagEvent | None
+    followed: bool
+    older: bool
+
+
+_LOOK_UP = (
+    f"SELECT {_COLUMNS}, {_EVENT},"  # noqa: S608
+    " EXISTS (SELECT 1 FROM stream_tags f WHERE f.repository_id = ? AND f.tracks = ?),"
+    " EXISTS (SELECT 1 FROM tags g WHERE g.repository_id = ? AND g.name = ?)"
+    " FROM (SELECT 1 AS one) o"
+    " LEFT JOIN stream_tags t ON t.repository_id = ? AND t.name = ?"
+    " LEFT JOIN tag_events e ON e.repository_id = t.repository_id AND e.tag = t.name"
+    " AND e.number = t.current"
+)
+
+
+def look_up(tx: Transaction, repository_id: int, name: str) -> Stored:
+    """All there is to know of a tag, in one statement."""
+    ((*found, followed, older),) = tx.fetch(_LOOK_UP, (repository_id, name) * 3)
+    row, event = found[:_WIDTH], found[_WIDTH:]
+    return Stored(
+        None if row[0] is None else TagRow(*row),
+        None if event[0] is None else TagEvent(*event),
+        bool(followed),
+        bool(older),
+    )
 
 
 def find(tx: Transaction, repository_id: int, name: str) -> TagRow | None:

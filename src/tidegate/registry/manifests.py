@@ -155,18 +155,20 @@ class Manifests:
 
         def put(tx: Transaction) -> list[str]:
             projects.require(tx, repository.project)
-            self._check_blobs(tx, repository, manifest)
+            blobs = self._check_blobs(tx, repository, manifest)
             stream = pushes.stream_for(tx, repository, now, may_create=pusher.may_create)
             appeared: set[Digest] = set()
-            if image is None or pushes.has_image(tx, pushed.digest):  # which events can name
+            known = pushes.find_image(tx, pushed.digest)
+            if known is not None:  # which events can name
                 appeared = {pushed.digest} - manifests.known(tx, repository, [pushed.digest])
-            manifests.put(tx, repository, stored, (), now)
+            manifests.put(tx, repository, stored, (), now, blobs)
             appeared |= manifests.revive(tx, repository, children)
             told = _of_absent(
                 manifest, len(children) - len(manifests.known(tx, repository, children))
             )
             pushes.show_again(stream, appeared, now)
-            return told + pushes.record(tx, stream, pushed, image, Actor(pusher.name, PUSH, now))
+            actor = Actor(pusher.name, PUSH, now)
+            return told + pushes.record(stream, pushed, image, known, actor)
 
         return put
 
@@ -197,22 +199,26 @@ class Manifests:
         told = await self._database.write(delete)
         return Response(202, _warnings(told))
 
-    def _check_blobs(self, tx: Transaction, repository: RepositoryName, manifest: Manifest) -> None:
+    def _check_blobs(
+        self, tx: Transaction, repository: RepositoryName, manifest: Manifest
+    ) -> dict[Digest, links.Link]:
         """Every blob is in this repository with the size that the manifest says.
 
         A deleted link counts: storing the manifest revives it, so that a client which has just
         been told that the blob exists does not fail.
         """
         wanted = {blob.digest: blob.size for blob in manifest.blobs}
-        sizes = links.sizes(tx, repository, list(wanted))
-        missing = [digest for digest in wanted if digest not in sizes]
+        found = links.find(tx, repository, list(wanted))
+        missing = [digest for digest in wanted if digest not in found]
         if missing and not self._sparse:
             raise ManifestBlobsUnknown(missing)
-        for digest, size in sizes.items():
-            if wanted[digest] != size:
+        for digest, link in found.items():
+            if wanted[digest] != link.size:
+                said = wanted[digest]
                 raise ManifestInvalid(
-                    f"the manifest says that {digest} has {wanted[digest]} bytes, it has {size}"
+                    f"the manifest says that {digest} has {said} bytes, it has {link.size}"
                 )
+        return found
 
 
 def _delete_tag(

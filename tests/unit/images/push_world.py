@@ -11,7 +11,7 @@ import msgspec
 from tests.images import IMAGE_CONFIG, IMAGE_MANIFEST, digest_of
 from tidegate.apimachinery.store import Key
 from tidegate.images.kinds.image import IMAGES, Image
-from tidegate.images.pushes import Pushed, prepare, record, stream_for
+from tidegate.images.pushes import Pushed, find_image, prepare, record, stream_for
 from tidegate.images.streams.hosts import Hosts
 from tidegate.images.streams.stream import PUSH, Actor, Stream
 from tidegate.metastore import manifests, tag_events
@@ -102,7 +102,7 @@ class PushWorld:
             stored = manifests.Manifest(pushed.digest, pushed.media_type, pushed.content)
             manifests.put(tx, WEB, stored, (), ANN.now)
             assert stream is not None
-            return record(tx, stream, pushed, image, ANN)
+            return record(stream, pushed, image, find_image(tx, pushed.digest), ANN)
 
         return self.write(unit)
 

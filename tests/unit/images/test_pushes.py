@@ -13,7 +13,7 @@ from tidegate.apimachinery.meta import ObjectMeta
 from tidegate.apimachinery.store import Key
 from tidegate.images.kinds.image import IMAGES, Image
 from tidegate.images.kinds.image_signature import ImageSignature
-from tidegate.images.pushes import ImageGone, has_image, keep_image, record, show_again
+from tidegate.images.pushes import ImageGone, find_image, keep_image, record, show_again
 from tidegate.images.streams.errors import StreamMissing
 from tidegate.images.streams.stream import Change
 from tidegate.metastore import manifests, tag_events
@@ -159,7 +159,7 @@ def test_an_image_that_is_posted_between_preparation_and_unit_is_prepared_again(
     world.write(lambda tx: DocumentUnit(tx).put(key, "posted", lambda _: body))
     with pytest.raises(ImageGone):
         world.write(lambda tx: keep_image(tx, Digest(digest_of(MANIFEST)), None))
-    assert world.write(lambda tx: has_image(tx, Digest(digest_of(MANIFEST))))
+    assert world.write(lambda tx: find_image(tx, Digest(digest_of(MANIFEST)))) is not None
     assert world.prepare(pushed("1.0")) is not None
 
 
@@ -175,7 +175,7 @@ def test_an_image_that_goes_between_preparation_and_unit_is_prepared_again(
     assert world.prepare(pushed("1.0")) is None
     world.write(lambda tx: DocumentUnit(tx).delete(Key(IMAGES.key, "", digest_of(MANIFEST))))
     with pytest.raises(ImageGone):
-        world.stream(lambda stream: record(stream.tx, stream, pushed("1.0"), None, ANN))
+        world.stream(lambda stream: record(stream, pushed("1.0"), None, None, ANN))
 
 
 def test_a_manifest_that_comes_after_its_event_is_shown_under_the_tag(world: PushWorld) -> None:

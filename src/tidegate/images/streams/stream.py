@@ -23,9 +23,8 @@ from tidegate.images.streams import inherited
 from tidegate.images.streams.errors import TagRefused
 from tidegate.images.streams.growth import Growth
 from tidegate.images.streams.rules import Rules
-from tidegate.metastore import manifests, repositories, stream_tags, tag_events, tags
+from tidegate.metastore import document_rows, manifests, repositories, stream_tags, tag_events, tags
 from tidegate.metastore.database import Transaction
-from tidegate.metastore.documents import DocumentUnit
 from tidegate.metastore.stream_tags import TagRow
 from tidegate.metastore.tag_events import DELETE, UNDELETE, TagEvent
 from tidegate.oci.name import RepositoryName
@@ -95,22 +94,27 @@ class Stream:
     _following: dict[str, set[str]] = field(default_factory=dict)  # or did, earlier in the unit
     _dirty: bool = False
     _growth: Growth | None = None
+    _stored: Document | None = None
+    _events: dict[str, TagEvent] = field(default_factory=dict)
+    _followed: set[str] = field(default_factory=set)
 
     @classmethod
     def open(
         cls, tx: Transaction, name: RepositoryName, rules: Rules | None = None
     ) -> "Stream | None":
         """The stream as it is; None when there is none."""
-        document = DocumentUnit(tx).get(key_of(name))
+        document = document_rows.get(tx, key_of(name))
         if document is None:
             return None
-        return cls(
+        stream = cls(
             tx,
             name,
             repositories.ensure(tx, name),
             _HEADER.decode(document.body),
             rules or Rules.load(tx, name.project),
         )
+        stream._stored = document
+        return stream
 
     @classmethod
     def make(
@@ -135,12 +139,22 @@ class Stream:
         """The row of a tag; a new one when there never was such a tag."""
         found = self._rows.get(tag)
         if found is None:
-            found = stream_tags.find(self.tx, self.repository_id, tag) or self._inherited(tag)
-            self._rows[tag] = found
+            found = self._rows[tag] = self._read(tag)
         return found
 
+    def _read(self, tag: str) -> TagRow:
+        """The row of a tag as it is stored, with what else is asked of a tag that changes."""
+        stored = stream_tags.look_up(self.tx, self.repository_id, tag)
+        if stored.followed:
+            self._followed.add(tag)
+        if stored.current is not None:
+            self._events[tag] = stored.current
+        if stored.row is not None:
+            return stored.row
+        return self._inherited(tag) if stored.older else TagRow(tag)
+
     def _inherited(self, tag: str) -> TagRow:
-        """A tag that the stream does not know: new, unless an older version had it."""
+        """A tag that the stream does not know, and the registry does: an older version had it."""
         revision = int(self.header.metadata.resource_version or 0)
         found = inherited.tag(self.tx, self.repository_id, self.name, tag, revision)
         if found is None:
@@ -163,6 +177,9 @@ class Stream:
         number = self.row(tag).current
         if number is None:
             return None
+        known = self._events.get(tag)
+        if known is not None and known.number == number:
+            return known
         return tag_events.find(self.tx, self.repository_id, tag, number)
 
     def record(self, tag: str, change: Change, actor: Actor) -> bool:
@@ -188,7 +205,9 @@ class Stream:
 
     def _followers(self, tag: str) -> list[str]:
         """Tags that track this one, as the unit has it so far."""
-        stored = stream_tags.tracking(self.tx, self.repository_id, tag)
+        stored: list[str] = []
+        if tag in self._followed or tag not in self._rows:
+            stored = stream_tags.tracking(self.tx, self.repository_id, tag)
         names = {name for name in stored if name not in self._rows}
         known = {*stored, *self._following.get(tag, ())} - names
         names.update(name for name in known if self._rows[name].tracks == tag)
@@ -228,6 +247,7 @@ class Stream:
         )
         self._growing().image(change.image)
         tag_events.append(self.tx, self.repository_id, row.name, event)
+        self._events[row.name] = event
         self._keep(row._replace(newest=number, current=number, conditions=None))
         tags.lead(self.tx, self.repository_id, row.name, change.image, actor.now)
 
@@ -238,6 +258,7 @@ class Stream:
         if change.image != current.image:
             self._growing().image(change.image)
         tag_events.amend(self.tx, self.repository_id, row.name, event)
+        self._events[row.name] = event
         self._keep(row._replace(conditions=None))
         tags.lead(self.tx, self.repository_id, row.name, change.image, event.recorded_at)
 
@@ -383,7 +404,10 @@ class Stream:
             metadata.resource_version = str(revision)
             return msgspec.json.encode(self.header)
 
-        document = DocumentUnit(self.tx).put(key_of(self.name), metadata.uid, encode)
+        document = document_rows.replace(
+            self.tx, key_of(self.name), self._stored, metadata.uid, encode
+        )
+        self._stored = document
         for tag in sorted(self._touched):
             row = self._rows[tag]._replace(changed=document.revision)
             stream_tags.put(self.tx, self.repository_id, row)
