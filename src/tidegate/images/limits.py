@@ -73,9 +73,10 @@ def check_images(tx: Transaction, repository_id: int, limit_ranges: Sequence[byt
     limit = smallest(limit_ranges, IMAGE_STREAM, IMAGES)
     if limit is None:
         return
-    count = tag_events.images_up_to(tx, repository_id, limit.value + 1)
-    if count > limit.value:
-        count = tag_events.images_up_to(tx, repository_id, limit.value + COUNTED_BEYOND)
+    most = min(max(limit.value, 0), _ALL)
+    count = tag_events.images_up_to(tx, repository_id, most + 1)
+    if count > most:
+        count = tag_events.images_up_to(tx, repository_id, most + COUNTED_BEYOND)
     _compare(IMAGE_STREAM, IMAGES, Quantity(count * NANO), limit)
 
 

@@ -245,3 +245,11 @@ def test_a_tag_may_move_its_source_within_one_write(world: World) -> None:
         lambda stream: stream.want("a", None),
         lambda stream: stream.want("b", spec_of("DockerImage", "redis:2")),
     )
+
+
+def test_a_limit_may_be_larger_than_any_number_of_a_database(world: World) -> None:
+    world.ranges = [of_streams("images", 2**70)]
+    world.push(a="1", b="2")
+    world.ranges = [of_streams("images", 0)]
+    with pytest.raises(LimitExceeded, match=r"\(3 > 0\)"):
+        world.push(a="3")
