@@ -188,6 +188,8 @@ def _keep(tx: Transaction, digest: Digest, image: Image | None, existing: Docume
         image.signatures = posted.signatures + image.signatures
         metadata.uid = posted.metadata.uid
         metadata.creation_timestamp = posted.metadata.creation_timestamp
+        metadata.labels = posted.metadata.labels
+        metadata.annotations = {**posted.metadata.annotations, **metadata.annotations}
 
     def encode(revision: int) -> bytes:
         metadata.resource_version = str(revision)

@@ -126,7 +126,13 @@ def test_an_index_has_its_manifests_in_its_image(world: PushWorld) -> None:
 def posted(**more: Any) -> Image:
     """An Image as somebody posts it who has heard of a digest."""
     return Image(
-        metadata=ObjectMeta(name=digest_of(MANIFEST), uid="posted", creation_timestamp="then"),
+        metadata=ObjectMeta(
+            name=digest_of(MANIFEST),
+            uid="posted",
+            creation_timestamp="then",
+            labels={"checked": "yes"},
+            annotations={"images.openshift.io/deny-execution": "true"},
+        ),
         docker_image_metadata={"Size": 1, "Config": {"Labels": {"version": "forged"}}},
         docker_image_reference=f"example.com/x@{digest_of(MANIFEST)}",
         **more,
@@ -147,6 +153,9 @@ def test_what_was_posted_of_an_image_gives_way_to_what_is_pushed(world: PushWorl
     assert image.docker_image_reference.startswith("registry.internal:5000/shop/web@")
     assert (image.metadata.uid, image.metadata.creation_timestamp) == ("posted", "then")
     assert [each.metadata.name for each in image.signatures] == ["s"]
+    assert image.metadata.labels == {"checked": "yes"}
+    assert image.metadata.annotations["images.openshift.io/deny-execution"] == "true"
+    assert image.metadata.annotations["image.openshift.io/manifestBlobStored"] == "true"
 
 
 def test_an_image_that_is_posted_between_preparation_and_unit_is_prepared_again(

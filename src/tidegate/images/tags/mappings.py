@@ -25,7 +25,7 @@ from tidegate.apimachinery.errors import (
 from tidegate.apimachinery.meta import Object, ObjectMeta
 from tidegate.apimachinery.storage import Call
 from tidegate.images.docker_image import described
-from tidegate.images.kinds.group import API_VERSION, MANAGED, MANIFEST_BLOB_STORED
+from tidegate.images.kinds.group import API_VERSION, LAYERS_ORDER, MANAGED
 from tidegate.images.kinds.image import IMAGES, Image, prepare_image
 from tidegate.images.kinds.image_stream_mapping import (
     IMAGE_STREAM_MAPPINGS,
@@ -146,13 +146,16 @@ class ImageStreamMappingStorage:
 
 
 def _keep_proven(image: Image) -> None:
-    """Leave of an image what its manifest says; without one it is no image of this registry."""
+    """Leave of an image what its manifest says; without one it is no image of this registry.
+
+    Annotations of an Image forbid to run it, or tell of its signatures: who may write to one
+    project says neither.
+    """
     text = image.docker_image_manifest.encode()
     proven = bool(text) and Digest.of(text) == image.metadata.name
-    unproven = (MANIFEST_BLOB_STORED,) if proven else (MANAGED, MANIFEST_BLOB_STORED)
-    image.metadata.annotations = {
-        key: value for key, value in image.metadata.annotations.items() if key not in unproven
-    }
+    kept = (MANAGED, LAYERS_ORDER) if proven else (LAYERS_ORDER,)
+    said = image.metadata.annotations
+    image.metadata.annotations = {key: said[key] for key in kept if key in said}
     if not proven:
         return
     found = described(image.metadata.name, "", text)

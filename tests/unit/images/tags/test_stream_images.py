@@ -249,7 +249,15 @@ def test_who_posts_all_of_an_image_may_have_it_in_several_streams(api: TagApi) -
     assert api("POST", MAPPINGS, lacking, user="eve").status_code == 403
 
 
-def test_what_is_posted_is_not_said_to_be_in_the_registry(api: TagApi) -> None:
-    api.ok("POST", MAPPINGS, posted_manifest(b"{}"))
+def test_of_what_is_posted_only_what_it_proves_is_said_to_everybody(api: TagApi) -> None:
+    body = posted_manifest(b"{}")
+    body["image"]["metadata"]["annotations"] |= {
+        "images.openshift.io/deny-execution": "true",
+        "tidegate.io/referrers": "[]",
+    }
+    api.ok("POST", MAPPINGS, body)
     annotations = api.ok("GET", istag("v1"))["image"]["metadata"]["annotations"]
-    assert "image.openshift.io/manifestBlobStored" not in annotations
+    assert annotations == {
+        "openshift.io/image.managed": "true",
+        "image.openshift.io/dockerLayersOrder": "ascending",
+    }
