@@ -148,6 +148,39 @@ class Watches:
 
         using(url, scenario)
 
+    def test_what_nobody_watched_is_found_by_who_comes_later(self, url: str) -> None:
+        async def scenario(store: Documents, _: Database) -> None:
+            first = await store.watch(SECRETS, 0)
+            await fill(store, 2)
+            assert revisions(await until(first, 2)) == [1, 2]
+            first.close()
+            first.close()
+            await fill(store, 2, 2)  # while nobody watches
+            await store.catch_up()
+            later, newer = await store.watch(SECRETS, 1), await store.watch(SECRETS, 4)
+            await fill(store, 2, 4)
+            assert revisions(await until(later, 6)) == [2, 3, 4, 5, 6]
+            assert revisions(await until(newer, 6)) == [5, 6]
+            bodies = [change.after for change in await until(await store.watch(SECRETS, 0), 6)]
+            assert all(bodies)
+
+        using(url, scenario)
+
+    def test_a_watch_that_begins_during_a_read_misses_nothing(self, url: str) -> None:
+        async def scenario(store: Documents, _: Database) -> None:
+            watching: list[Subscription] = []
+
+            async def begin() -> None:
+                for _ in range(20):
+                    watching.append(await store.watch(SECRETS, 0))
+                    await asyncio.sleep(0)
+
+            await asyncio.gather(fill(store, 30), begin(), store.catch_up(), begin())
+            for each in watching:
+                assert revisions(await until(each, 30)) == list(range(1, 31))
+
+        using(url, scenario)
+
     def test_a_slow_watcher_expires_and_the_others_do_not(self, url: str) -> None:
         async def scenario() -> None:
             async with store_of(url, FEW) as (store, _):

@@ -5,10 +5,13 @@
 `Documents` owns one. Who asks `catch_up` runs the same step at once. Knows nothing of objects.
 Invariant: steps run one at a time, so that every change after the start is told once and in order
 of its revision; a feed that cannot do that says so, to all, and goes on from the newest revision.
+Bodies of resources that nobody follows or watches are not read: who comes later finds them in the
+database.
 """
 
 import asyncio
 import logging
+from collections import Counter
 from collections.abc import Callable, Sequence
 
 from tidegate.apimachinery.errors import Expired
@@ -38,6 +41,7 @@ class Feed:
         self._ring = Ring(0, kept)
         self._followers: dict[str, list[Apply]] = {}
         self._resets: list[Reset] = []
+        self._watched: Counter[str] = Counter()
         self._turn = asyncio.Lock()
         self._token: int | None = None  # as of which the last step has read
         self._begun = 0
@@ -74,7 +78,17 @@ class Feed:
             raise Expired(f"revision {after} was never reached, {self._ring.position} is newest")
         if after < self._ring.reach(resource) and after < (await span(self._db)).compacted:
             raise Expired(f"changes after revision {after} are no longer kept")
-        return RingSubscription(self._db, self._ring, resource, after)
+        self._watched[resource] += 1
+        return RingSubscription(
+            self._db, self._ring, resource, after, lambda: self._unwatch(resource)
+        )
+
+    def _unwatch(self, resource: str) -> None:
+        self._watched[resource] -= 1
+
+    def _wanted(self) -> set[str]:
+        """The resources of which somebody is told."""
+        return {*self._followers, *(each for each, count in self._watched.items() if count > 0)}
 
     async def catch_up(self) -> int:
         """Tell everything that was committed before this call; the revision reached.
@@ -124,13 +138,19 @@ class Feed:
     async def _advance(self) -> None:
         """Tell what came since the last step, page by page."""
         while True:
-            position = self._ring.position
-            stretch = await history.read(self._db, position, PAGE)
+            position, wanted = self._ring.position, self._wanted()
+            stretch = await history.glance(self._db, position, PAGE, sorted(wanted or {""}))
             if stretch.compacted > position or stretch.newest < position:
                 self._lose_place(stretch.newest)
                 return
-            self._tell(stretch.changes)
-            self._ring.extend(stretch.changes, stretch.reached)
+            if not self._wanted() <= wanted:
+                continue  # somebody came meanwhile: read it for her, too
+            changes = [each for each in stretch.changes if each.key.resource in wanted]
+            for each in stretch.changes:
+                if each.key.resource not in wanted:
+                    self._ring.skip(each.key.resource, each.revision)
+            self._tell(changes)
+            self._ring.extend(changes, stretch.reached)
             if stretch.reached == stretch.newest:
                 return
             await asyncio.sleep(0)  # so that watchers take this page before the next one comes

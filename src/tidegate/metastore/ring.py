@@ -50,6 +50,10 @@ class Ring:
             if growth := self._growth.pop(resource, None):
                 growth.set()
 
+    def skip(self, resource: str, revision: int) -> None:
+        """Say that a change of the resource is not here: nobody watched when it was read."""
+        self._reach[resource] = revision
+
     def end(self, why: str) -> None:
         """Tell every watcher that nothing will come here any more."""
         self.ended = why
@@ -63,8 +67,8 @@ class Ring:
 
     def newest(self, resource: str) -> int:
         """The revision of the resource's newest change, as far as it is known here."""
-        kept = self._of.get(resource)
-        return kept[-1].revision if kept else self.reach(resource)
+        kept, reach = self._of.get(resource), self.reach(resource)
+        return max(kept[-1].revision, reach) if kept else reach
 
     def after(self, resource: str, revision: int) -> list[Change]:
         """Changes after `revision`, which is not before `reach`; costs what it finds."""
@@ -82,7 +86,7 @@ class Ring:
         change = self._order.popleft()
         self._held -= _size(change)
         resource = change.key.resource
-        self._reach[resource] = change.revision
+        self._reach[resource] = max(change.revision, self.reach(resource))
         kept = self._of[resource]
         kept.popleft()
         if not kept:

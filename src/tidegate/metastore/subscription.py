@@ -7,7 +7,7 @@ Holds no change and no task, so that a thousand cost little. Invariant: a change
 order, and none is left out: the two sources have their revisions in common.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from tidegate.apimachinery.errors import Expired
 from tidegate.apimachinery.store import Change
@@ -22,12 +22,21 @@ PAGE = 64
 class RingSubscription:
     """A `Subscription`; `Feed.watch` makes them."""
 
-    def __init__(self, db: Database, ring: Ring, resource: str, after: int) -> None:
+    def __init__(
+        self,
+        db: Database,
+        ring: Ring,
+        resource: str,
+        after: int,
+        closed: Callable[[], None] = lambda: None,
+    ) -> None:
+        """`closed` is called once, when nothing more is wanted."""
         self._db = db
         self._ring = ring
         self._resource = resource
         self._told = after
         self._behind = after < ring.reach(resource)
+        self._closed: Callable[[], None] | None = closed
 
     async def next(self) -> Sequence[Change]:
         while True:
@@ -43,7 +52,10 @@ class RingSubscription:
         return max(self._told, self._ring.position)  # what went by was of other resources
 
     def close(self) -> None:
-        """Nothing to let go of."""
+        """Want nothing more; a second time does nothing."""
+        closed, self._closed = self._closed, None
+        if closed is not None:
+            closed()
 
     async def _from_ring(self) -> list[Change]:
         if self._ring.reach(self._resource) > self._told:

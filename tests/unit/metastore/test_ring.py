@@ -58,3 +58,17 @@ def test_who_waits_is_woken_by_its_own_resource_and_by_the_end() -> None:
         await ring.growth("a")
 
     asyncio.run(scenario())
+
+
+def test_what_nobody_watched_is_not_here_and_said_so() -> None:
+    ring = Ring(0, changes=1)
+    ring.extend([change(1)], 1)
+    ring.skip("a", 2)
+    ring.extend([change(3), change(4)], 4)
+    assert (ring.reach("a"), ring.newest("a")) == (2, 4)
+    assert revisions(ring, "a", 2) == [3, 4]
+    ring.skip("b", 5)
+    ring.extend([], 5)
+    assert (ring.reach("b"), ring.newest("b")) == (5, 5)
+    ring.extend([change(6), change(7)], 7)  # drops the first, from before what is not here
+    assert ring.reach("a") >= 2
