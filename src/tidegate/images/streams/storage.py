@@ -27,6 +27,7 @@ from tidegate.apimachinery.storage import (
 )
 from tidegate.apimachinery.store import ObjectStore
 from tidegate.images.kinds.image_stream import IMAGE_STREAMS, ImageStream
+from tidegate.images.streams import pages
 from tidegate.images.streams.hosts import Hosts
 from tidegate.images.streams.planning import name_of, prepare_spec, prepare_status
 from tidegate.images.streams.rendering import heading
@@ -110,8 +111,7 @@ class StreamStorage:
 
     async def list(self, call: Call, options: ListOptions) -> Page:
         page = await self._streams.headers.list(call, options)
-        rendered = await self._streams.renderings.many([heading(each) for each in page.bodies])
-        return page._replace(bodies=[each.body for each in rendered])
+        return await pages.shown(self._streams.renderings, page, options)
 
     async def create(self, call: Call, new: Object) -> bytes:
         body = await self._streams.writing(call).create(call, new)
