@@ -85,13 +85,15 @@ def referring(tx: Transaction, image: str, limit: int) -> list[str]:
 
 
 def deleted_of(tx: Transaction, repository_id: int, limit: int) -> list[str]:
-    """Deleted images that a repository has, or that an event of it names, at most `limit`."""
+    """Deleted images that a repository has, or that an event of it names, at most `limit`.
+
+    What it costs depends on the repository, not on what everybody else has deleted.
+    """
     rows = tx.fetch(
         "SELECT DISTINCT d.name FROM deleted_documents d"
-        " WHERE d.resource = ? AND d.namespace = '' AND (EXISTS (SELECT 1 FROM manifests m"
-        " WHERE m.repository_id = ? AND m.digest = d.name AND m.deleted_at IS NULL)"
-        " OR EXISTS (SELECT 1 FROM tag_events e"
-        " WHERE e.repository_id = ? AND e.image = d.name AND e.image <> ''))"
+        " WHERE d.resource = ? AND d.namespace = '' AND d.name IN ("
+        "SELECT digest FROM manifests WHERE repository_id = ? AND deleted_at IS NULL"
+        " UNION SELECT image FROM tag_events WHERE repository_id = ? AND image <> '')"
         " AND NOT EXISTS (SELECT 1 FROM documents o"
         " WHERE o.resource = d.resource AND o.namespace = '' AND o.name = d.name)"
         " ORDER BY d.name LIMIT ?",
