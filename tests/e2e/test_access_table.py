@@ -181,7 +181,7 @@ BODIES: dict[str, dict[str, Any]] = {
     "resourcequotas": {
         "apiVersion": "v1",
         "kind": "ResourceQuota",
-        "spec": {"hard": {"openshift.io/imagestreams": "10"}},
+        "spec": {"hard": {"openshift.io/imagestreams": "1000"}},
     },
     "limitranges": {
         "apiVersion": "v1",
