@@ -83,10 +83,15 @@ _WHOLE = msgspec.json.Decoder(Image).decode
 async def prepare(
     db: Database, store: BlobStore, hosts: Hosts, pushed: Pushed, now: float
 ) -> Image | None:
-    """The Image that the push makes; None when an earlier push has made it."""
-    found = await document_rows.find(db, _key(pushed.digest))
-    if found is not None and _DECODE(found.body).is_pushed:
-        return None
+    """The Image that the push makes, or would if there were none yet.
+
+    None when an earlier push has made it; that is asked only where it costs less than the answer
+    may save, which is to read the configuration from afar.
+    """
+    if not store.is_local:
+        found = await document_rows.find(db, _key(pushed.digest))
+        if found is not None and _DECODE(found.body).is_pushed:
+            return None
     config = None if pushed.config is None else await _read(store, pushed.config)
     created = rfc3339_seconds(now)
     image = await weighed(

@@ -207,17 +207,16 @@ class Manifests:
         A deleted link counts: storing the manifest revives it, so that a client which has just
         been told that the blob exists does not fail.
         """
-        wanted = {blob.digest: blob.size for blob in manifest.blobs}
-        found = links.find(tx, repository, list(wanted))
+        wanted = list(dict.fromkeys(blob.digest for blob in manifest.blobs))
+        found = links.find(tx, repository, wanted)
         missing = [digest for digest in wanted if digest not in found]
         if missing and not self._sparse:
             raise ManifestBlobsUnknown(missing)
-        for digest, link in found.items():
-            if wanted[digest] != link.size:
-                said = wanted[digest]
-                raise ManifestInvalid(
-                    f"the manifest says that {digest} has {said} bytes, it has {link.size}"
-                )
+        for blob in manifest.blobs:  # one may be named twice, and with two sizes
+            link = found.get(blob.digest)
+            if link is not None and blob.size != link.size:
+                said = f"{blob.digest} has {blob.size} bytes"
+                raise ManifestInvalid(f"the manifest says that {said}, it has {link.size}")
         return found
 
 
@@ -284,13 +283,14 @@ def _pushable(tag: Tag) -> Tag:
 
 
 def _record(digest: Digest, content: bytes, manifest: Manifest) -> manifests.Manifest:
+    is_shown = bool(manifest.subject and manifest.annotations)  # in the list of referrers
     return manifests.Manifest(
         digest=digest,
         media_type=manifest.media_type,
         content=content,
         subject=manifest.subject.digest if manifest.subject is not None else None,
         artifact_type=manifest.referrer_type,
-        annotations=json.dumps(manifest.annotations) if manifest.annotations else None,
+        annotations=json.dumps(manifest.annotations) if is_shown else None,
         blobs=tuple(dict.fromkeys(blob.digest for blob in manifest.blobs)),
         children=tuple(dict.fromkeys(child.digest for child in manifest.manifests)),
     )

@@ -115,6 +115,11 @@ class BlobStore:
         self._hashes = RunningHashes()
         self._inherited: frozenset[str] | None = None
 
+    @property
+    def is_local(self) -> bool:
+        """Whether blobs are files of this machine, which are read at little cost."""
+        return self._local is not None
+
     async def receive(self, upload_id: str, offset: int, algorithm: str) -> Receiving:
         """Hold an upload for appending at `offset`, the recorded end of what came before.
 

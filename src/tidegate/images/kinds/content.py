@@ -82,7 +82,9 @@ def described(
     about = about if isinstance(about, dict) else {}
     image = _digest(about) or digest
     config_size = _size(about) if config is None else len(config)
-    sizes = {each.name: each.size for each in reversed(layers)} | {image: config_size}
+    sizes = {image: config_size}
+    for each in layers:  # of one that is named twice the larger counts: limits look at the sum
+        sizes[each.name] = max(each.size, sizes.get(each.name, 0))
     size = min(sum(sizes.values()), _LARGEST)
     metadata = _metadata(image, config, size)
     return Described(media_type, image, size, metadata, layers)
@@ -112,8 +114,11 @@ _Taker = Callable[[Any], Any]
 
 
 def _taken(said: Mapping[str, Any], fields: Mapping[str, tuple[str, _Taker]]) -> dict[str, Any]:
-    shown = {ours: take(said.get(theirs)) for theirs, (ours, take) in fields.items()}
-    return {name: value for name, value in shown.items() if value}
+    shown: dict[str, Any] = {}
+    for theirs, (ours, take) in fields.items():
+        if theirs in said and (value := take(said[theirs])):
+            shown[ours] = value
+    return shown
 
 
 def _string(value: Any) -> str:
