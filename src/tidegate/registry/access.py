@@ -144,6 +144,10 @@ class Access:
             tag = Attributes("delete", "imagestreamtags", repository.project, name)
             await self._demand(request, identity, (tag, DELETE_IMAGES), needed, (needed,))
 
+    async def prunes(self, identity: Identity) -> bool:
+        """Whether she looks after all images of the registry, as `oc adm prune images` does."""
+        return await self._authorizer.authorize(identity.user, DELETE_IMAGES)
+
     async def require_everywhere(
         self, request: Request, identity: Identity, right: Attributes
     ) -> None:

@@ -47,8 +47,15 @@ class Blobs:
         blob = await self._store.open(digest)
         return Response(status, headers, window=Window(blob, offset, count))
 
-    async def delete(self, repository: RepositoryName, digest: Digest) -> Response:
-        """DELETE: the link goes at once, unless a manifest of the repository needs the blob."""
+    async def delete(
+        self, repository: RepositoryName, digest: Digest, *, pruning: bool
+    ) -> Response:
+        """DELETE: the link goes at once, unless a manifest of the repository needs the blob.
+
+        Then it is refused. Who prunes the registry is told 202 all the same, and the link goes once
+        it is not needed: `oc adm prune images` asks before it lets go of the image, as in OpenShift
+        an image's blobs are read without a link, and takes a refusal for a failure.
+        """
         now = time.time()
 
         def unlink(tx: Transaction) -> list[Digest]:
@@ -58,7 +65,7 @@ class Blobs:
             return holders
 
         holders = await self._database.write(unlink)
-        if holders:
+        if holders and not pruning:
             raise MethodNotAllowed(
                 f"manifest {holders[0]} of {repository} needs this blob: delete that first"
             )

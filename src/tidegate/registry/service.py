@@ -107,8 +107,9 @@ class Registry:
         self._metrics = Metrics(database)
         self._signatures = Signatures(database)
         self._manifests = Manifests(database, store, hosts, sparse=sparse)
+        self._blobs = Blobs(database, store)
         self._handlers = self._table(
-            Blobs(database, store),
+            self._blobs,
             self._manifests,
             Tags(database),
             Referrers(database),
@@ -134,7 +135,7 @@ class Registry:
             Endpoint.ADMIN_BLOB: {"DELETE": lambda x: blobs.prune(x.digest)},
             Endpoint.BLOB: {
                 **_read(lambda x: blobs.pull(x.request, x.repository, x.digest)),
-                "DELETE": lambda x: blobs.delete(x.repository, x.digest),
+                "DELETE": self._delete_blob,
             },
             Endpoint.UPLOADS: {"POST": self._start_upload},
             Endpoint.UPLOAD: {
@@ -242,6 +243,10 @@ class Registry:
             return False
         await self._access.require_create(exchange.request, exchange.identity, repository)
         return True
+
+    async def _delete_blob(self, exchange: Exchange) -> Response:
+        pruning = await self._access.prunes(exchange.identity)
+        return await self._blobs.delete(exchange.repository, exchange.digest, pruning=pruning)
 
     async def _push_manifest(self, exchange: Exchange) -> Response:
         """PUT of a manifest, decided again when all of it is here.
