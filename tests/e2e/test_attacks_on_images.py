@@ -650,6 +650,32 @@ def test_no_quantity_is_a_fault_of_the_server(kept: Kept, value: Any) -> None:
     admin.delete(f"{CORE}/namespaces/odd/limitranges/l")
 
 
+def test_no_image_is_smaller_than_its_blobs(kept: Kept) -> None:
+    """Limits on images look at the sizes that manifests say."""
+    honest = labelled("sized")
+    document = json.loads(honest.manifest.data)
+    (blob,) = document["layers"]
+    with kept.scene.registry() as registry:
+        for each in honest.blobs:
+            assert registry.put_blob(f"{LAIR}/sized", each).status_code == 201
+        for layers in (
+            [{**blob, "size": 0}, blob],
+            [blob, {**blob, "size": 0}],
+            [{**blob, "size": 0}],
+        ):
+            lying = Content(encode({**document, "layers": layers}), IMAGE_MANIFEST)
+            answer = registry.put_manifest(f"{LAIR}/sized", "1", lying)
+            assert answer.status_code == 400, answer.text
+        # said to be elsewhere, and here after all
+        foreign = "application/vnd.oci.image.layer.nondistributable.v1.tar"
+        elsewhere = {**blob, "mediaType": foreign, "size": 0}
+        both = Content(encode({**document, "layers": [elsewhere, blob]}), IMAGE_MANIFEST)
+        assert registry.put_manifest(f"{LAIR}/sized", "1", both).status_code == 201
+    image = kept.mallory.read(path("imagestreamtags", "sized:1"))["image"]
+    expected = sum(len(each.data) for each in honest.blobs)
+    assert image["dockerImageMetadata"]["Size"] == expected
+
+
 def test_a_dry_run_of_anything_leaves_nothing(kept: Kept) -> None:
     client, own = kept.mallory, {"kind": "ImageStreamTag", "name": "app:1"}
     before = client.get(path("imagestreams", "app")).text

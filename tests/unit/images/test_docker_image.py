@@ -275,3 +275,8 @@ def test_whatever_is_pushed_an_image_can_be_written_and_read(value: dict[str, An
     content = bytes_of(value)
     image = image_of(DIGEST, mediatype.OCI_MANIFEST, content, content, "r.io/a")
     assert msgspec.json.decode(msgspec.json.encode(image), type=Image) == image
+
+
+def test_of_a_layer_that_is_named_twice_the_larger_size_counts() -> None:
+    layers = [{"digest": BASE, "size": size, "mediaType": LAYER} for size in (0, 100, 3)]
+    assert described(DIGEST, mediatype.OCI_MANIFEST, bytes_of({"layers": layers})).size == 100
