@@ -8,14 +8,14 @@ them, or signing an image a second time would be refused.
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import msgspec
 
 from tidegate.kinds.automaton import Pattern, PatternInvalid
 from tidegate.kinds.pattern import glob_of, pattern_of
-from tidegate.kinds.tag_policy import ENFORCE, ENTRIES, TagPolicy
+from tidegate.kinds.tag_policy import ENFORCE, ENTRIES, POLICY_PLACES, TagPolicy
 
 IMMUTABLE_TAGS = "tidegate.io/immutable-tags"
 """Annotation of a stream: "true" for all of its tags, or globs of tags separated by commas."""
@@ -73,6 +73,7 @@ class Policy:
     tags: TagRules
     labels: tuple[Requirement, ...]
     annotations: tuple[Requirement, ...]
+    places: int = 0  # of the patterns that each tag is matched with
 
     def covers(self, stream: str) -> bool:
         """Whether this is about a stream of the project."""
@@ -117,16 +118,20 @@ def policy_of(body: bytes) -> Policy:
     policy = msgspec.json.decode(body, type=TagPolicy)
     spec = policy.spec
     streams, tags, required = spec.rules()
-    return Policy(
+    of_streams, immutable = map(glob_of, spec.streams), map(glob_of, spec.immutable)
+    of_stream, of_tag = _pattern(streams.pattern), _pattern(tags.pattern)
+    found = Policy(
         name=policy.metadata.name,
         enforced=spec.mode in ("", ENFORCE),
-        streams=tuple(map(glob_of, spec.streams)),
-        immutable=tuple(map(glob_of, spec.immutable)),
-        stream_pattern=_pattern(streams.pattern),
-        tags=TagRules(_pattern(tags.pattern), tags.semver, frozenset(tags.channels)),
+        streams=tuple(of_streams),
+        immutable=tuple(immutable),
+        stream_pattern=of_stream,
+        tags=TagRules(of_tag, tags.semver, frozenset(tags.channels)),
         labels=tuple(map(_requirement, required.labels)),
         annotations=tuple(map(_requirement, required.annotations)),
     )
+    matched = (*found.streams, *found.immutable, of_stream, of_tag)
+    return replace(found, places=sum(len(each.symbols) for each in matched if each is not None))
 
 
 def _pattern(text: str) -> Pattern | None:
@@ -138,17 +143,40 @@ def _requirement(text: str) -> Requirement:
     return Requirement(key, _pattern(pattern))
 
 
-def faults(policies: Sequence[Policy], asked: Asked) -> Verdict:
-    """What breaks the rules, each as a sentence that names the policy and how to mend it."""
+def faults(
+    policies: Sequence[Policy], asked: Asked, lacks: Sequence[Sequence[str]] | None = None
+) -> Verdict:
+    """What breaks the rules, each as a sentence that names the policy and how to mend it.
+
+    `lacks` is what `lacking` said of the image, for who asks about many tags of one.
+    """
     refusals: list[str] = []
     warnings: list[str] = []
     if is_attached(asked.tag):
         return Verdict()
-    for policy in policies:
+    if lacks is None:
+        lacks = lacking(policies, asked)
+    for policy, lack in zip(policies, lacks, strict=True):
         if policy.covers(asked.stream):
-            found = [f"{policy}: {each}" for each in _broken(policy, asked)]
+            said = [*_misnamed(policy, asked), *(lack if asked.tag else ())]
+            found = [f"{policy}: {each}" for each in said]
             (refusals if policy.enforced else warnings).extend(found)
     return Verdict(tuple(refusals), tuple(warnings))
+
+
+def lacking(policies: Sequence[Policy], asked: Asked) -> list[list[str]]:
+    """What the image lacks for each of the policies, whatever the tag is that is to name it."""
+    labels = asked.children or ([] if asked.labels is None else [asked.labels])
+    annotations = [] if asked.annotations is None else [asked.annotations]
+    found: list[list[str]] = []
+    for policy in policies:
+        lacks: list[str] = []
+        for each in policy.labels:
+            lacks += _lacking(each, labels, "label", "build it with --label")
+        for each in policy.annotations:
+            lacks += _lacking(each, annotations, "annotation", "add it with --annotation")
+        found.append(lacks)
+    return found
 
 
 def is_attached(tag: str) -> bool:
@@ -156,23 +184,15 @@ def is_attached(tag: str) -> bool:
     return _ATTACHED.fullmatch(tag) is not None
 
 
-def _broken(policy: Policy, asked: Asked) -> list[str]:
+def _misnamed(policy: Policy, asked: Asked) -> list[str]:
     found = []
     if policy.stream_pattern is not None and not policy.stream_pattern.matches(asked.stream):
         found.append(
             f"stream {asked.stream} is not named as {policy.stream_pattern.text} says; "
             "use a name that is"
         )
-    if not asked.tag:
-        return found
-    if not policy.tags.allow(asked.tag):
+    if asked.tag and not policy.tags.allow(asked.tag):
         found.append(f"tag {asked.tag} is not allowed; use {_allowed(policy.tags)}")
-    labels = asked.children or ([] if asked.labels is None else [asked.labels])
-    annotations = [] if asked.annotations is None else [asked.annotations]
-    for each in policy.labels:
-        found += _lacking(each, labels, "label", "build it with --label")
-    for each in policy.annotations:
-        found += _lacking(each, annotations, "annotation", "add it with --annotation")
     return found
 
 
@@ -275,4 +295,7 @@ def _globs(text: str) -> tuple[Pattern, ...]:
     globs = [each.strip() for each in text.split(",") if each.strip()]
     if len(globs) > ENTRIES:
         raise PatternInvalid(f"may not have more than {ENTRIES} entries")
-    return tuple(map(glob_of, globs))
+    found = tuple(map(glob_of, globs))
+    if sum(len(each.symbols) for each in found) > POLICY_PLACES:
+        raise PatternInvalid(f"may not have more than {POLICY_PLACES} characters altogether")
+    return found

@@ -23,7 +23,7 @@ ENFORCE, WARN = "Enforce", "Warn"
 ENTRIES = 32
 """Entries of one list: each costs every push a little."""
 
-POLICIES = 16
+POLICIES = 8
 """TagPolicies of one project, of which every push asks all."""
 
 POLICY_PLACES = 1024

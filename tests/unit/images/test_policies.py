@@ -190,3 +190,10 @@ def test_no_rule_is_about_signatures_and_what_else_is_attached(tag: str) -> None
 def test_a_stored_policy_that_cannot_be_read_is_not_taken_for_one_without_rules() -> None:
     with pytest.raises(PatternInvalid):
         policy(immutable=["[v"])
+
+
+def test_the_globs_of_an_annotation_are_bounded_together() -> None:
+    assert annotation_fault(",".join(["a" * 256] * 4)) is None
+    fault = annotation_fault(",".join(["a" * 256] * 5))
+    assert fault is not None
+    assert "1024 characters altogether" in fault

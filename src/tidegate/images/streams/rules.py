@@ -5,7 +5,7 @@ look at an index. The decisions are pure (`policies`, `limits`, `quotas`); here 
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 import msgspec
 
@@ -34,6 +34,19 @@ class _Annotated(msgspec.Struct):
     annotations: dict[str, str] | None = None
 
 
+MATCHING = 20_000_000
+"""Characters of tags, each times the places of the patterns that it is matched with, in one unit:
+under a second, while all other writes wait. Ordinary rules reach it with thousands of tags."""
+
+
+@dataclass(slots=True)
+class _Judged:
+    """What a unit has found out about images, and how much matching tags has cost it."""
+
+    images: dict[tuple[str, str], tuple[Asked, list[list[str]]]] = field(default_factory=dict)
+    cost: int = 0
+
+
 @dataclass(frozen=True, slots=True)
 class Rules:
     """The rules of one project as of a unit of work.
@@ -46,6 +59,7 @@ class Rules:
     quotas: Sequence[bytes] = ()
     policies: Sequence[Policy] = ()
     held: int = 0
+    _judged: _Judged = field(default_factory=_Judged, compare=False)
 
     @classmethod
     def load(cls, tx: Transaction, project: str) -> "Rules":
@@ -80,9 +94,26 @@ class Rules:
 
         Gives what to warn of; raises `TagRefused`.
         """
-        if not self.policies:
+        if not self.policies or policies.is_attached(tag):
             return []
-        return self._told(_asked(tx, name.stream, tag, image))
+        self._spend(name.stream, tag)
+        known = self._judged.images.get((name.stream, image))
+        if known is None:
+            asked = _asked(tx, name.stream, image)
+            known = asked, policies.lacking(self.policies, asked)
+            self._judged.images[name.stream, image] = known
+        asked, lacks = known
+        return self._told(replace(asked, tag=tag), lacks)
+
+    def _spend(self, stream: str, tag: str) -> None:
+        """Raise `TagRefused` for one tag more than rules of this size may be asked about."""
+        places = sum(each.places for each in self.policies)
+        self._judged.cost += places * (len(stream) + len(tag))
+        if self._judged.cost > MATCHING:
+            raise TagRefused(
+                f"the TagPolicies of project {self.project} are too large for so many tags at once:"
+                " push or set fewer of them, or make the rules simpler"
+            )
 
     def keep(
         self, header: ImageStream, name: RepositoryName, tag: str, *, deleting: bool = False
@@ -125,25 +156,25 @@ class Rules:
         if self.quotas:
             quotas.check_return(tx, self.project, self.quotas, size)
 
-    def _told(self, asked: Asked) -> list[str]:
-        verdict = policies.faults(self.policies, asked)
+    def _told(self, asked: Asked, lacks: list[list[str]] | None = None) -> list[str]:
+        verdict = policies.faults(self.policies, asked, lacks)
         if verdict.refusals:
             raise TagRefused("; ".join(verdict.refusals))
         return list(verdict.warnings)
 
 
-def _asked(tx: Transaction, stream: str, tag: str, image: str) -> Asked:
+def _asked(tx: Transaction, stream: str, image: str) -> Asked:
     """What the policies are asked about: as much as is known here of the image."""
     content = manifests.content(tx, image) if image else None
     if content is None:
-        return Asked(stream, tag)
+        return Asked(stream)
     annotations = msgspec.json.decode(content, type=_Annotated).annotations or {}
     found = _image(tx, image)
     if found is None:
-        return Asked(stream, tag, annotations=annotations)
+        return Asked(stream, annotations=annotations)
     listed = [_image(tx, each.digest) for each in found.docker_image_manifests[:_CHILDREN]]
     children = [labels for each in listed if each and (labels := _labels(each)) is not None]
-    return Asked(stream, tag, _labels(found), annotations, children)
+    return Asked(stream, "", _labels(found), annotations, children)
 
 
 def _image(tx: Transaction, digest: str) -> Image | None:
