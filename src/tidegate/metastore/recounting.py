@@ -4,6 +4,9 @@
 only where a hand has been in the tables, or a database was restored without its triggers.
 """
 
+from functools import partial
+from typing import NamedTuple
+
 from tidegate.metastore import usage
 from tidegate.metastore.database import Database, Transaction
 from tidegate.metastore.projects import with_content
@@ -11,6 +14,17 @@ from tidegate.metastore.usage import AT_ONCE, Usage
 
 TRIES = 5
 """How often `miscounted` looks, for two looks without a write in between."""
+
+
+class Place(NamedTuple):
+    """Where among all holdings one is."""
+
+    kind: str
+    item: int
+    project: str
+
+
+BEGINNING = Place("", 0, "")
 
 _PAGE = 1000
 _END = "0"
@@ -64,31 +78,40 @@ async def miscounted(db: Database, project: str) -> tuple[Usage, Usage] | None:
     return None
 
 
-def begin_again(tx: Transaction, project: str, limit: int = AT_ONCE) -> bool:
-    """Forget a part of what was counted for a project; False when all is, and `settle` goes on.
+def begin_again(
+    tx: Transaction, project: str, after: Place = BEGINNING, limit: int = AT_ONCE
+) -> Place | None:
+    """Forget what was counted for a project among the next holdings; after which, None in the end.
 
-    For counts that are wrong, which only a hand in the tables can make them. What is interrupted
-    leaves them wrong: begin once more.
+    For counts that are wrong, which only a hand in the tables can make them. `settle` goes on from
+    there. What is interrupted leaves them wrong: begin once more.
     """
     within = (f"{project}/", f"{project}{_END}")
     mine = "repository_id IN (SELECT id FROM repositories WHERE name > ? AND name < ?)"
     tx.execute(f"UPDATE counted SET links = 0, manifests = 0, pending = 0 WHERE {mine}", within)  # noqa: S608
-    gone = tx.execute(
-        "DELETE FROM holdings WHERE project = ? AND (kind, item) IN"
-        " (SELECT kind, item FROM holdings WHERE project = ? LIMIT ?)",
-        (project, project, limit),
+    rows = tx.fetch(
+        "SELECT kind, item, project FROM holdings WHERE (kind, item, project) > (?, ?, ?)"
+        " ORDER BY kind, item, project LIMIT ?",
+        (*after, limit),
     )
-    if gone:
-        return True
+    tx.execute_many(
+        "DELETE FROM holdings WHERE kind = ? AND item = ? AND project = ?",
+        [row for row in rows if row[2] == project],
+    )
+    if len(rows) == limit:
+        return Place(*rows[-1])
+    # what a new repository has got meanwhile is counted with all the others
+    tx.execute("DELETE FROM holdings WHERE project = ?", (project,))
     usage.forget(tx, project)
     tx.execute(f"UPDATE counted SET pending = 1 WHERE {mine}", within)  # noqa: S608
-    return False
+    return None
 
 
 async def repair(db: Database, project: str) -> None:
     """Count a project from its beginning; meanwhile less is counted than it holds."""
-    while await db.write(lambda tx: begin_again(tx, project)):
-        pass
+    place: Place | None = BEGINNING
+    while place is not None:
+        place = await db.write(partial(begin_again, project=project, after=place))
     while await db.write(usage.settle):
         pass
 

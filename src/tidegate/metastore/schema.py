@@ -34,7 +34,7 @@ garbage collection removes it after the quarantine period.
     counted        repository_id*               how far its rows are in `holdings`:
                    links, manifests             those of blobs and ids up to here
                    pending                      1 while that is to move
-    holdings       project, kind, item*         a blob or a content that a project has, once
+    holdings       kind, item, project*         a blob or a content that a project has, once
                    size, holders                of how many live links or manifests
     usage          project*, alone, shared      bytes that it alone has, and the others
 

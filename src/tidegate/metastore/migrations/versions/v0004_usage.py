@@ -40,10 +40,8 @@ CREATE TABLE holdings (
   item BIGINT NOT NULL,
   size BIGINT NOT NULL,
   holders BIGINT NOT NULL,
-  PRIMARY KEY (project, kind, item)
+  PRIMARY KEY (kind, item, project)
 ){by_key};
--- who else holds it
-CREATE INDEX holdings_by_item ON holdings (kind, item, project);
 
 CREATE TABLE usage (
   project {text} NOT NULL PRIMARY KEY,
@@ -72,19 +70,15 @@ UPDATE holdings SET holders = holders - 1 WHERE kind = '{kind}' AND item = OLD.{
   AND project = (SELECT {project} FROM counted c JOIN repositories r ON r.id = c.repository_id
     WHERE c.repository_id = OLD.repository_id AND c.{table} >= OLD.{place});"""
 
-ADD = """
-  ON CONFLICT (project) DO UPDATE SET
-    alone = usage.alone + excluded.alone, shared = usage.shared + excluded.shared;"""
-
 # another project that held it alone shares it from now on; or has it alone again
 SHARE = """
-INSERT INTO usage (project, alone, shared)
-  SELECT s.other, {less} {row}.size, {more} {row}.size FROM (
+UPDATE usage SET alone = alone {less} {row}.size, shared = shared {more} {row}.size
+  WHERE project = (SELECT s.other FROM (
     SELECT min(o.project) AS other, count(*) AS others FROM (
       SELECT project FROM holdings
       WHERE kind = {row}.kind AND item = {row}.item AND project <> {row}.project LIMIT 2
     ) o
-  ) s WHERE s.others = 1"""
+  ) s WHERE s.others = 1);"""
 
 COUNT = """
 INSERT INTO usage (project, alone, shared)
@@ -94,7 +88,9 @@ INSERT INTO usage (project, alone, shared)
       SELECT project FROM holdings
       WHERE kind = {row}.kind AND item = {row}.item AND project <> {row}.project LIMIT 1
     ) o
-  ) s WHERE s.others >= 0"""
+  ) s WHERE s.others >= 0
+  ON CONFLICT (project) DO UPDATE SET
+    alone = usage.alone + excluded.alone, shared = usage.shared + excluded.shared;"""
 
 
 class Trigger(NamedTuple):
@@ -143,19 +139,13 @@ OTHERS = (
         "holdings_come",
         "INSERT ON holdings",
         "NEW.size <> 0",
-        SHARE.format(row="NEW", less="-", more="+")
-        + ADD
-        + COUNT.format(row="NEW", size="NEW.size")
-        + ADD,
+        SHARE.format(row="NEW", less="-", more="+") + COUNT.format(row="NEW", size="NEW.size"),
     ),
     Trigger(
         "holdings_go",
         "DELETE ON holdings",
         "OLD.size <> 0",
-        SHARE.format(row="OLD", less="+", more="-")
-        + ADD
-        + COUNT.format(row="OLD", size="- OLD.size")
-        + ADD,
+        SHARE.format(row="OLD", less="+", more="-") + COUNT.format(row="OLD", size="- OLD.size"),
     ),
     Trigger(
         "holdings_end",
@@ -168,7 +158,7 @@ OTHERS = (
         "holdings_resize",
         "UPDATE OF size ON holdings",
         "NEW.size <> OLD.size",
-        COUNT.format(row="NEW", size="NEW.size - OLD.size") + ADD,
+        COUNT.format(row="NEW", size="NEW.size - OLD.size"),
     ),
     Trigger(
         "blobs_resize",
