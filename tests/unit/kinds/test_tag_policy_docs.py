@@ -9,7 +9,7 @@ import yaml
 
 from tidegate.kinds.automaton import PLACES, TEXT_LIMIT
 from tidegate.kinds.pattern import PATTERN_LIMIT
-from tidegate.kinds.tag_policy import ENTRIES, TAG_POLICIES, TagPolicy
+from tidegate.kinds.tag_policy import ENTRIES, POLICIES, POLICY_PLACES, TAG_POLICIES, TagPolicy
 
 TEXT = (Path(__file__).parents[3] / "docs" / "naming.md").read_text("utf-8")
 EXAMPLES = re.findall(r"^```yaml\n(.*?)^```$", TEXT, re.MULTILINE | re.DOTALL)
@@ -29,4 +29,5 @@ def test_the_bounds_that_are_told_are_those_in_force() -> None:
     assert len(EXAMPLES) == 3
     assert f"A list may have {ENTRIES} entries, a pattern {PATTERN_LIMIT} characters" in TEXT
     assert f"written out, {PLACES} places" in TEXT
+    assert f"may have {POLICY_PLACES} places together, and a project {POLICIES} policies" in TEXT
     assert f"values over {TEXT_LIMIT} characters never do" in TEXT
