@@ -592,6 +592,106 @@ def test_no_tag_reference_is_a_fault_of_the_server(kept: Kept, spec: Any) -> Non
     assert client.get(path("imagestreams", "app")).status_code == 200
 
 
+@pytest.mark.parametrize(
+    "event",
+    [
+        {"created": "9999-12-31T23:59:59Z"},
+        {"created": "9999-12-31T23:59:59-14:00"},
+        {"created": "0001-01-01T00:00:00+14:00"},
+        {"created": "0000-00-00T00:00:00Z"},
+        {"created": "yesterday"},
+        {"created": 1},
+        {"created": "2026-01-01T00:00:00.123456789123456789Z"},
+        {"generation": -1},
+        {"generation": 2**63 - 1},
+        {"generation": 2**63},
+        {"generation": 2**70},
+        {"image": "sha256:"},
+        {"image": "x" * 5000},
+        {"image": "a\0b"},
+        {"image": "\ufffe"},
+        {"dockerImageReference": "/"},
+        {"dockerImageReference": "//"},
+        {"dockerImageReference": "/x"},
+        {"dockerImageReference": "/a/b/c/d@x"},
+        {"dockerImageReference": "x" * 100_000},
+        {"dockerImageReference": "a\0b"},
+        {"dockerImageReference": ""},
+    ],
+    ids=lambda event: ascii(event)[:40],
+)
+def test_no_event_is_a_fault_of_the_server(kept: Kept, event: dict[str, Any]) -> None:
+    """By who may write the status of a stream, and then read, moved and undone by its owner."""
+    admin, client = kept.scene.admin, kept.mallory
+    name, digest = next(names), kept.scene.own.digest
+    client.make(path("imagestreams"), stream(name))
+    good = {
+        "created": "2026-01-01T00:00:00Z",
+        "dockerImageReference": f"example.com/x@{digest}",
+        "image": digest,
+        "generation": 1,
+    }
+    status = path("imagestreams", name, "status")
+    for number in range(2):
+        items = [{**good, **event}, {**good, "image": f"sha256:{number}"}]
+        history = {"tag": "v1", "items": items}
+        sane(admin.patch(status, {"status": {"tags": [history]}}))
+        found = admin.read(path("imagestreams", name))
+        found["status"]["tags"] = [history, {"tag": "v2", "items": items[:1]}]
+        sane(admin.put(status, found))
+    body = {"kind": "TagRollback", "apiVersion": VERSION}
+    for tag in ("v1", "v2"):
+        for where in (
+            path("imagestreamtags", f"{name}:{tag}"),
+            path("imagestreamtags", f"{name}:{tag}", "history"),
+            path("imagetags", f"{name}:{tag}"),
+        ):
+            sane(client.get(where))
+        rollback = path("imagestreamtags", f"{name}:{tag}", "rollback")
+        for to in ({}, {"number": 1}, {"time": "9999-12-31T23:59:59Z"}, {"image": digest}):
+            sane(client.post(rollback, {**body, "to": to}))
+        own = {"kind": "ImageStreamTag", "name": f"{name}:{tag}"}
+        sane(put_tag(client, next(names), own))
+        sane(client.delete(path("imagestreamtags", f"{name}:{tag}")))
+        sane(client.post(path("imagestreamtags", f"{name}:{tag}", "undelete"), {}))
+        with kept.scene.registry() as registry:
+            sane(registry.manifest(f"{LAIR}/{name}", tag))
+            sane(registry.http.delete(f"/v2/{LAIR}/{name}/manifests/{tag}"))
+    for where in ("", "layers"):
+        sane(client.get(path("imagestreams", name, where)))
+    sane(client.get(path("imagestreams"), labelSelector="a in (b)"))
+    assert client.delete(path("imagestreams", name)).status_code == 200
+    sane(client.post(path("imagestreams", name, "undelete"), {}))
+    sane(client.delete(path("imagestreams", name)))
+
+
+def test_imports_of_anything_are_answered(kept: Kept) -> None:
+    client = kept.mallory
+    where = path("imagestreamimports")
+    inside = ("127.0.0.1:1/a/b:1", "169.254.169.254/latest/meta-data:1", "localhost/x:1", "[::1]/x")
+    asked: tuple[list[dict[str, Any]], ...] = (
+        [{"from": {"kind": "DockerImage", "name": name}, "to": {"name": "x"}} for name in inside],
+        [
+            {"from": {"kind": "DockerImage", "name": "a"}, "to": {"name": f"t{n}"}}
+            for n in range(9999)
+        ],
+        [{"from": {"kind": "DockerImage", "name": "a\0b"}, "to": {"name": "../x"}}],
+        [{"from": {"kind": "ImageStreamTag", "namespace": VAULT, "name": "app:secret"}}],
+        [{}],
+    )
+    for sources in asked:
+        for imports in (True, False):
+            body = {
+                "apiVersion": VERSION,
+                "kind": "ImageStreamImport",
+                "metadata": {"name": "imported"},
+                "spec": {"import": imports, "images": sources},
+            }
+            answer = sane(client.post(where, body))
+            assert SECRET not in answer.text
+    unread(kept.scene, kept.secret, SECRET)
+
+
 def test_a_hundred_thousand_tags_at_once_are_refused(kept: Kept) -> None:
     many = [{"name": f"t{number}"} for number in range(100_000)]
     answer = kept.mallory.post(path("imagestreams"), stream("huge", *many))
