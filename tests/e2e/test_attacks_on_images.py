@@ -34,6 +34,7 @@ from tests.images import (
     Pushable,
     artifact,
     encode,
+    index,
     layer,
     small_image,
 )
@@ -225,6 +226,25 @@ def test_an_image_that_is_posted_before_its_push_says_nothing_of_it(kept: Kept) 
     assert "evil" not in found["dockerImageReference"]
     with scene.registry() as registry:
         assert registry.manifest(f"{LAIR}/app", "early").status_code == 404
+
+
+def test_a_rule_about_labels_does_not_tell_those_of_another_project(kept: Kept) -> None:
+    client = kept.mallory
+    rule = {"streams": ["asking"], "mode": "Warn", "required": {"labels": ["password=x"]}}
+    client.make(POLICIES, {"metadata": {"name": "asking"}, "spec": rule})
+    theirs = index(kept.secret)
+    with kept.scene.registry() as registry:
+        answer = registry.put_manifest(f"{LAIR}/asking", "1", theirs.manifest)
+        told = [sane(answer)]
+        own = labelled("own", password="mine")
+        registry.push(f"{LAIR}/asking", own)
+        told.append(registry.put_manifest(f"{LAIR}/asking", "2", index(own).manifest))
+        assert "'mine'" in " ".join(told[-1].headers.get_list("warning"))
+    tag = {"kind": "ImageStreamTag", "name": "asking:1"}
+    told.append(client.put(path("imagestreamtags", "asking:3"), istag("3", tag, of="asking")))
+    for each in told:
+        assert SECRET not in str(each.headers) + each.text
+    assert client.delete(f"{POLICIES}/asking").status_code == 200
 
 
 def test_who_may_write_the_status_gets_no_content_by_it(kept: Kept) -> None:

@@ -21,6 +21,7 @@ from tidegate.kinds.tag_policy import TAG_POLICIES
 from tidegate.metastore import document_rows, manifests
 from tidegate.metastore.database import Transaction
 from tidegate.metastore.documents import DocumentUnit
+from tidegate.oci.digest import Digest
 from tidegate.oci.name import RepositoryName
 
 _KINDS = (LIMIT_RANGES.key, RESOURCE_QUOTAS.key, TAG_POLICIES.key)
@@ -99,7 +100,7 @@ class Rules:
         self._spend(name.stream, tag)
         known = self._judged.images.get((name.stream, image))
         if known is None:
-            asked = _asked(tx, name.stream, image)
+            asked = _asked(tx, name, image)
             known = asked, policies.lacking(self.policies, asked)
             self._judged.images[name.stream, image] = known
         asked, lacks = known
@@ -163,18 +164,23 @@ class Rules:
         return list(verdict.warnings)
 
 
-def _asked(tx: Transaction, stream: str, image: str) -> Asked:
-    """What the policies are asked about: as much as is known here of the image."""
+def _asked(tx: Transaction, name: RepositoryName, image: str) -> Asked:
+    """What the policies are asked about: as much as is known here of the image.
+
+    An index may name images that only other projects have; what those say is not told.
+    """
     content = manifests.content(tx, image) if image else None
     if content is None:
-        return Asked(stream)
+        return Asked(name.stream)
     annotations = msgspec.json.decode(content, type=_Annotated).annotations or {}
     found = _image(tx, image)
     if found is None:
-        return Asked(stream, annotations=annotations)
-    listed = [_image(tx, each.digest) for each in found.docker_image_manifests[:_CHILDREN]]
+        return Asked(name.stream, annotations=annotations)
+    named = [Digest(each.digest) for each in found.docker_image_manifests[:_CHILDREN]]
+    held = manifests.known(tx, name, named)
+    listed = [_image(tx, each) for each in named if each in held]
     children = [labels for each in listed if each and (labels := _labels(each)) is not None]
-    return Asked(stream, "", _labels(found), annotations, children)
+    return Asked(name.stream, "", _labels(found), annotations, children)
 
 
 def _image(tx: Transaction, digest: str) -> Image | None:
