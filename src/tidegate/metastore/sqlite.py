@@ -34,7 +34,7 @@ BUSY_SECONDS = 5.0
 CACHE_KIB = 16 * 1024
 SCAN_THREADS = 2
 
-CHECKPOINT_ROWS = 500
+CHECKPOINT_ROWS = 1000
 """After about this many rows (some MB of log) the write-ahead log is folded back."""
 TRUNCATE_FRAMES = 8192
 """A log of 32 MB: readers or other writers were in the way each time, so hold them off."""
