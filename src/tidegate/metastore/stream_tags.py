@@ -70,7 +70,7 @@ _LOOK_UP = (
     f"SELECT {_COLUMNS}, {_EVENT},"  # noqa: S608
     " EXISTS (SELECT 1 FROM stream_tags f WHERE f.repository_id = ? AND f.tracks = ?),"
     " EXISTS (SELECT 1 FROM tags g WHERE g.repository_id = ? AND g.name = ?)"
-    " FROM (SELECT 1 AS one) o"
+    " FROM (SELECT 1 AS one) part"
     " LEFT JOIN stream_tags t ON t.repository_id = ? AND t.name = ?"
     " LEFT JOIN tag_events e ON e.repository_id = t.repository_id AND e.tag = t.name"
     " AND e.number = t.current"

@@ -20,6 +20,7 @@ from tidegate.metastore import (
     manifests,
     repositories,
     schema,
+    stream_tags,
     tags,
     uploads,
     users,
@@ -138,6 +139,7 @@ async def use_everything(db: Database) -> None:
         manifests.put(tx, app, manifest, [tag], 1)
         manifests.known(tx, app, [digest])
         manifests.users_of(tx, app, digest)
+        stream_tags.look_up(tx, 1, tag)
         tags.delete(tx, app, tag, 2)
         manifests.delete(tx, app, digest, 2)
         manifests.revive(tx, app, [digest])
