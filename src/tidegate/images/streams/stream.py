@@ -195,8 +195,10 @@ class Stream:
             if not self._record(each, change, actor):
                 continue
             changed = True
-            change = replace(change, source=f"{self.name}:{tag}")
             followers = self._followers(each)
+            if not followers:
+                continue
+            change = replace(change, source=f"{self.name}:{tag}")
             waiting += [follower for follower in followers if follower not in seen]
             seen.update(followers)
             if len(seen) > FOLLOWERS + 1:
