@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import httpx
 import pytest
 
+from tests.conformance import postgresql
 from tests.e2e.attacking import APPLY, LAIR, VAULT, Scene, attacked, role
 from tests.e2e.image_attacks import (
     GROUP,
@@ -94,6 +95,17 @@ def kept(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kept]:
         gone = scene.alice.read(path("imagestreams", "gone", project=VAULT))["metadata"]["uid"]
         assert scene.alice.delete(path("imagestreams", "gone", project=VAULT)).status_code == 200
         yield Kept(scene, secret, gone)
+
+
+@pytest.fixture(scope="module")
+def on_postgresql(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kept]:
+    data = tmp_path_factory.mktemp("images-pg") / "data"
+    with (
+        postgresql.server() as own,
+        own.database() as url,
+        attacked(data, settings={"database": url}) as scene,
+    ):
+        yield Kept(scene, scene.image, "")
 
 
 def sane(answer: httpx.Response) -> httpx.Response:
@@ -575,6 +587,13 @@ def test_no_name_is_a_fault_of_the_server(kept: Kept, text: str) -> None:
     assert client.get(path("imagestreams", "app")).status_code == 200
 
 
+@pytest.mark.parametrize("text", ["a\0b", "\ufffe", "a" * 5000])
+def test_no_name_is_a_fault_of_postgresql(on_postgresql: Kept, text: str) -> None:
+    test_no_name_is_a_fault_of_the_server(on_postgresql, text)
+    for event in ({"image": text}, {"dockerImageReference": text}):
+        test_no_event_is_a_fault_of_the_server(on_postgresql, event)
+
+
 @pytest.mark.parametrize(
     "spec",
     [
@@ -679,6 +698,10 @@ def test_no_event_is_a_fault_of_the_server(kept: Kept, event: dict[str, Any]) ->
             sane(registry.http.delete(f"/v2/{LAIR}/{name}/manifests/{tag}"))
     for where in ("", "layers"):
         sane(client.get(path("imagestreams", name, where)))
+    for stream_name in (name, "app"):  # nothing of it is in the way of the next write
+        labelled = {"metadata": {"labels": {"written": "back"}}}
+        answer = client.patch(path("imagestreams", stream_name), labelled)
+        assert answer.status_code == 200, answer.text
     sane(client.get(path("imagestreams"), labelSelector="a in (b)"))
     assert client.delete(path("imagestreams", name)).status_code == 200
     sane(client.post(path("imagestreams", name, "undelete"), {}))

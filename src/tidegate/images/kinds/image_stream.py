@@ -65,6 +65,8 @@ VALUES_OF_STATUS = 1_000_000
 _RULE = "[a-z0-9]+(?:[._-][a-z0-9]+)*"
 _NAME = re.compile(_RULE, re.ASCII)
 
+_CONTROLS = "may not contain control characters"
+
 _WIDTH = 40
 """Characters of the names of tags in a table; the last may go beyond by a quarter."""
 
@@ -187,6 +189,8 @@ def stream_faults(new: ImageStream) -> list[FieldError]:
     for tag in new.spec.tags:
         faults += tag_faults(tag, f"spec.tags[{tag.name}]")
     for history in new.status.tags:
+        if not history.tag.isprintable():
+            faults.append(invalid("status.tags.tag", history.tag, _CONTROLS))
         faults += _event_faults(history)
     return faults
 
@@ -216,6 +220,9 @@ def _event_faults(history: NamedTagEventList) -> list[FieldError]:
             faults.append(required(path))
         elif why := pull_spec_fault(reference):
             faults.append(invalid(path, event.docker_image_reference, why))
+        if not event.image.isprintable():
+            path = f"status.tags[{history.tag}].items[{number}].image"
+            faults.append(invalid(path, event.image, _CONTROLS))
     return faults
 
 

@@ -17,6 +17,9 @@ from tidegate.metastore.database import Transaction
 from tidegate.metastore.tag_events import SHOWN
 from tidegate.observability.timestamp import rfc3339_seconds
 
+_FIRST, _LAST = -30610224000.0, 253402300799.0
+"""The years 1000 to 9999: with another no client could read the stream, or write it back."""
+
 
 def apply(
     tx: Transaction, plan: Plan, actor: Actor, readable: Collection[str], hosts: Hosts
@@ -81,11 +84,16 @@ def _rewrite(stream: Stream, past: Past, actor: Actor, hosts: Hosts) -> None:
             stream.release(past.tag, numbers, actor.now)
     for event in past.added:
         reference = hosts.stored(event.docker_image_reference)
-        created = epoch_seconds(event.created) if event.created else actor.now
+        created = _shown_time(event.created) if event.created else actor.now
         change = Change(reference, event.image, event.generation, created)
         stream.record(past.tag, change, actor)
     if past.conditions is not None:
         stream.set_conditions(past.tag, past.conditions)
+
+
+def _shown_time(text: str) -> float:
+    """A time of RFC 3339 that still is one when it is written in UTC."""
+    return min(max(epoch_seconds(text), _FIRST), _LAST)
 
 
 def _numbers(stream: Stream, past: Past, hosts: Hosts) -> list[int]:

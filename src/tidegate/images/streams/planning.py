@@ -27,6 +27,7 @@ from tidegate.images.streams.generations import is_moved, kept, settled
 from tidegate.images.streams.refusals import FORM
 from tidegate.images.streams.rendering import OMITTED
 from tidegate.images.streams.resolving import foreign
+from tidegate.images.tag_names import tag_faults
 from tidegate.oci.errors import OciError
 from tidegate.oci.name import RepositoryName
 
@@ -46,6 +47,7 @@ class Wish:
     tag: str
     spec: TagReference | None
     moved: bool = False
+    is_new: bool = False
 
     @property
     def source(self) -> str:
@@ -164,7 +166,8 @@ def plan_spec(new: ImageStream, old: ImageStream | None) -> Plan:
     wishes = [Wish(tag, None) for tag in before if tag not in after]
     for tag, spec in after.items():
         if spec != before.get(tag):
-            wishes.append(Wish(tag, spec, is_moved(before.get(tag), spec, namespace)))
+            moved = is_moved(before.get(tag), spec, namespace)
+            wishes.append(Wish(tag, spec, moved, is_new=tag not in before))
     return Plan(_header(new), old is None, wishes)
 
 
@@ -218,15 +221,17 @@ def _header(stream: ImageStream) -> ImageStream:
 
 
 def malformed(plan: Plan) -> list[FieldError]:
-    """Tags whose source cannot be a tag or an image of a stream, or that are too many at once."""
+    """Tags whose name or source cannot be one, or that are too many at once."""
     if len(plan.wishes) > CHANGES:
         why = f"a write may change {CHANGES} tags: do it in several, or tag by tag"
         return [invalid("spec.tags", len(plan.wishes), why)]
-    return [
-        invalid(f"spec.tags[{wish.tag}].from.name", wish.source, FORM)
-        for wish in plan.wishes
-        if wish.moved and wish.spec is not None and not _is_formed(plan.name, wish.spec)
-    ]
+    faults: list[FieldError] = []
+    for wish in plan.wishes:
+        if wish.is_new:
+            faults += tag_faults(wish.tag, "spec.tags.name")
+        if wish.moved and wish.spec is not None and not _is_formed(plan.name, wish.spec):
+            faults.append(invalid(f"spec.tags[{wish.tag}].from.name", wish.source, FORM))
+    return faults
 
 
 def _is_formed(name: RepositoryName, spec: TagReference) -> bool:

@@ -21,7 +21,6 @@ from tidegate.images.kinds.image_stream import (
     stream_faults,
     stream_name_fault,
 )
-from tidegate.images.point_in_time import is_reserved
 from tidegate.images.streams import generations
 from tidegate.images.streams.refusals import answered, answered_of_tag
 from tidegate.images.streams.resolving import resolve
@@ -32,9 +31,6 @@ from tidegate.metastore.documents import DocumentUnit
 from tidegate.observability.timestamp import rfc3339_seconds
 
 T = TypeVar("T")
-
-TAG_LIMIT = 128
-"""Characters of a tag: no client can pull a longer one (distribution specification)."""
 
 
 @contextmanager
@@ -107,18 +103,6 @@ def check_namespace(tx: Transaction, name: TagName) -> None:
 def _name_faults(name: TagName) -> list[FieldError]:
     fault = stream_name_fault(name.stream.stream)
     return [] if fault is None else [invalid("metadata.name", name.stream.stream, fault)]
-
-
-def tag_faults(tag: str, path: str = "metadata.name") -> list[FieldError]:
-    """What is wrong with the name of a new tag, which is at `path`."""
-    if len(tag) > TAG_LIMIT:
-        why = f"a tag has at most {TAG_LIMIT} characters"
-        return [invalid(path, tag[:TAG_LIMIT] + "…", why)]
-    if not tag.isprintable():
-        return [invalid(path, tag, "may not contain control characters")]
-    if is_reserved(tag):
-        return [invalid(path, tag, "this form means a tag as it was at a time")]
-    return []
 
 
 def want(

@@ -34,7 +34,8 @@ from tidegate.images.kinds.image_stream_mapping import (
 )
 from tidegate.images.streams.errors import LimitExceeded
 from tidegate.images.streams.stream import PUSH, Actor, Change, Stream
-from tidegate.images.tags.changing import check_namespace, run, tag_faults, told
+from tidegate.images.tag_names import tag_faults
+from tidegate.images.tags.changing import check_namespace, run, told
 from tidegate.images.tags.names import TagName
 from tidegate.images.tags.reading import image_key, image_now
 from tidegate.images.tags.storage import Makes

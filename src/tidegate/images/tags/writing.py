@@ -36,7 +36,8 @@ from tidegate.images.streams.hosts import Hosts
 from tidegate.images.streams.planning import Plan, Wish, foreign_sources, malformed
 from tidegate.images.streams.refusals import not_readable, refused
 from tidegate.images.streams.stream import TAG, Actor, Stream
-from tidegate.images.tags.changing import grow, new_stream, run, tag_faults, told, want
+from tidegate.images.tag_names import tag_faults
+from tidegate.images.tags.changing import grow, new_stream, run, told, want
 from tidegate.images.tags.forms import Form, values_of
 from tidegate.images.tags.names import TagName, tag_name
 from tidegate.images.tags.reading import Reads, image_now, view_of

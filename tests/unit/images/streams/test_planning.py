@@ -95,7 +95,7 @@ def test_only_tags_that_were_shown_and_are_gone_are_taken_away() -> None:
     assert plan.wishes == [
         Wish("a", None),
         Wish("b", new.spec.tags[0], moved=True),
-        Wish("c", new.spec.tags[1], moved=False),
+        Wish("c", new.spec.tags[1], moved=False, is_new=True),
     ]
     assert plan.header.spec.tags == []
 
@@ -203,3 +203,11 @@ def test_a_write_changes_only_so_many_tags() -> None:
     (fault,) = malformed(plan_spec(one_more, None))
     assert fault.field == "spec.tags"
     assert malformed(plan_spec(one_more, many)) == []
+
+
+@pytest.mark.parametrize("name", ["a\0b", "a\nb", "a" * 129, "v1.at-20260101T000000Z"])
+def test_a_new_tag_has_a_name_that_can_be_kept_and_pulled(name: str) -> None:
+    odd = stream(tag(name))
+    (fault,) = malformed(plan_spec(odd, None))
+    assert fault.field == "spec.tags.name"
+    assert malformed(plan_spec(stream(tag(name, "x:1")), odd)) == []  # one that is there stays
