@@ -97,6 +97,17 @@ def test_a_name_of_a_stream_becomes_the_image_that_its_tag_names(
     assert expected in [each["value"] for each in missing]
 
 
+@pytest.mark.parametrize("name", ["web:a\0b", "a\0b:1", "web@a\0b", "web@", ":", "../web:v1"])
+def test_an_odd_name_in_a_build_is_nothing_of_ours(running: Server, name: str) -> None:
+    for kind in ("ImageStreamTag", "ImageStreamImage", "DockerImage"):
+        for namespace in ("shop", "a\0b", ""):
+            origin = {"kind": kind, "name": name, "namespace": namespace}
+            strategy = {"type": "Docker", "dockerStrategy": {"from": origin}}
+            build = {"metadata": {"name": "b"}, "spec": {"strategy": strategy}}
+            body = review("builds", build, "Build", "build.openshift.io")
+            assert ask(running, body)["allowed"]
+
+
 def test_an_image_that_may_not_run_is_refused(running: Server, kube: KubeClient) -> None:
     tag = kube.read(STREAMS.replace("imagestreams", "imagestreamtags/web:v1"))
     name = tag["image"]["metadata"]["name"]

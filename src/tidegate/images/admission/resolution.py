@@ -117,6 +117,8 @@ def _seek_tag(
 
 def _seek_object(place: Place, namespace: str) -> Sought | None:
     """A build's reference to an object of image.openshift.io; the build resolves it itself."""
+    if not f"{place.namespace}{place.image}".isprintable():
+        return None  # no store has such a name, nor can each look for one
     if place.kind == "ImageStreamImage":
         digest = place.image.partition("@")[2]
         return ImageSought(digest) if digest else None
