@@ -18,11 +18,13 @@ from tidegate.apimachinery.documents.beside import weighed
 from tidegate.apimachinery.documents.metadata import validate_metadata
 from tidegate.apimachinery.errors import (
     FieldError,
+    RequestTooLarge,
     forbid,
     invalid_object,
     missing,
 )
 from tidegate.apimachinery.meta import Object, ObjectMeta
+from tidegate.apimachinery.resource import OBJECT_LIMIT
 from tidegate.apimachinery.storage import Call
 from tidegate.images.docker_image import described
 from tidegate.images.kinds.group import API_VERSION, LAYERS_ORDER, MANAGED
@@ -106,6 +108,10 @@ class ImageStreamMappingStorage:
         if faults:
             kind = IMAGE_STREAM_MAPPINGS.qualified_kind
             raise invalid_object(kind, new.metadata.name, faults)
+        if len(msgspec.json.encode(image)) > OBJECT_LIMIT:
+            raise RequestTooLarge(
+                f"Request entity too large: the image has more than {OBJECT_LIMIT} bytes"
+            )
         return managed
 
     def _record(

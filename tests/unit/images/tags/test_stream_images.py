@@ -261,3 +261,8 @@ def test_of_what_is_posted_only_what_it_proves_is_said_to_everybody(api: TagApi)
         "openshift.io/image.managed": "true",
         "image.openshift.io/dockerLayersOrder": "ascending",
     }
+
+
+def test_a_posted_image_is_no_larger_than_any_object(api: TagApi) -> None:
+    body = mapping("d", dockerImageConfig="x" * 1_600_000)
+    assert api("POST", MAPPINGS, body).status_code == 413
