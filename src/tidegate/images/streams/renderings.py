@@ -41,12 +41,16 @@ _WAITING = 1024 * 1024 * 1024
 
 
 class Rendered:
-    """A stream at a revision, and the watch events that tell of it, which all watchers share."""
+    """A stream at a revision, and the watch events that tell of it, which all watchers share.
 
-    __slots__ = ("_events", "body")
+    `gone` says that it was deleted before its tags were read.
+    """
 
-    def __init__(self, body: bytes) -> None:
+    __slots__ = ("_events", "body", "gone")
+
+    def __init__(self, body: bytes, *, gone: bool = False) -> None:
         self.body = body
+        self.gone = gone
         self._events: dict[str, Event] = {}
 
     def event(self, kind: str) -> Event:
@@ -119,6 +123,10 @@ class Renderings:
         waiting: list[tuple[Heading, Extent]] = []
         for header in headers:
             extent = extents[header.name]
+            if not extent.repository_id:
+                body = composed(header, Shown([]), self.hosts)
+                found[header.revision] = Rendered(body, gone=True)
+                continue
             if extent.tags > SMALL:
                 shown = await self._paged(header, extent.repository_id)
                 found[header.revision] = await self._made(header, shown)

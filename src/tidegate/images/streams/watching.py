@@ -72,12 +72,13 @@ class RenderedWatch:
             part = events[start : start + _PART]
             shown = [heading(each.body) for each in part if each.kind in ("ADDED", "MODIFIED")]
             rendered = iter(await self._renderings.many(shown))
-            told.extend(
-                next(rendered).event(each.kind)
-                if each.kind in ("ADDED", "MODIFIED")
-                else self._last(each)
-                for each in part
-            )
+            for each in part:
+                if each.kind not in ("ADDED", "MODIFIED"):
+                    told.append(self._last(each))
+                    continue
+                stream = next(rendered)
+                if each.kind == "ADDED" or not stream.gone:  # else its end is told next
+                    told.append(stream.event(each.kind))
         self._note(told)
         return told
 

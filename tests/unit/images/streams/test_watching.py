@@ -110,6 +110,13 @@ def test_an_event_shows_the_tags_as_they_are_and_a_last_one_none(world: Shop) ->
     assert json.loads(gone.body)["status"] == {"dockerImageRepository": "registry/shop/web"}
 
 
+def test_a_change_of_what_is_gone_by_now_is_not_told_without_tags(world: Shop) -> None:
+    (events,) = asyncio.run(
+        watch(world, [event("MODIFIED", "ended", 5), event("DELETED", "ended", 6)])
+    )
+    assert [each.kind for each in events] == ["DELETED"]
+
+
 def test_watches_share_the_event_that_one_of_them_made(world: Shop) -> None:
     async def both() -> tuple[Event, Event]:
         database = await open_database(world.url)
