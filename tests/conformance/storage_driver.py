@@ -57,6 +57,8 @@ def each_method(driver: Driver, path: str) -> list[Callable[[], Awaitable[object
         read,
         lambda: driver.append(path, 0),
         publish,
+        lambda: driver.put(UPLOAD, b"x", path),
+        lambda: driver.put(path, b"x", BLOB),
         lambda: driver.delete(path),
         lambda: entries(driver, path + "/"),
     ]
@@ -71,6 +73,16 @@ class StorageDriverSuite:
             assert await driver.stat(BLOB) == 10
             assert await content(driver, BLOB) == b"some bytes"
             assert await driver.stat(UPLOAD) is None
+
+        asyncio.run(scenario())
+
+    def test_what_is_put_at_once_is_read_back_and_leaves_nothing_else(self, driver: Driver) -> None:
+        async def scenario() -> None:
+            await driver.put(UPLOAD, b"hello", BLOB)
+            assert await content(driver, BLOB) == b"hello"
+            await driver.put(UPLOAD, b"hello", BLOB)  # what is there is kept
+            assert await content(driver, BLOB) == b"hello"
+            assert await entries(driver, "uploads/") == []
 
         asyncio.run(scenario())
 

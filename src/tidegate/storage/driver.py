@@ -61,6 +61,12 @@ class Driver(Protocol):
         without having written them. The writer is closed, whatever happens.
         """
 
+    async def put(self, path: str, content: bytes, target: str) -> None:
+        """Make a new file at `path` and publish it as `target` at once, for what is small.
+
+        Nobody else knows `path`. When it fails, nothing of it stays.
+        """
+
     async def delete(self, path: str) -> bool:
         """Remove a file; False when there was none."""
 

@@ -79,6 +79,9 @@ class Filesystem:
         finally:
             writer.close()  # when cancelled: at once if no thread had begun, else when it has ended
 
+    async def put(self, path: str, content: bytes, target: str) -> None:
+        await self._blocking(self._put, self._locate(path), path, content, self._locate(target))
+
     async def delete(self, path: str) -> bool:
         return await self._blocking(_delete, self._locate(path), path)
 
@@ -127,6 +130,18 @@ class Filesystem:
         except BaseException:
             os.close(fd)
             raise
+
+    def _put(self, file: str, path: str, content: bytes, target: str) -> None:
+        writer = self._append(file, path, 0)
+        try:
+            writer.write(memoryview(content))
+            self._publish(writer, target)
+        except BaseException:
+            with contextlib.suppress(OSError):
+                os.unlink(file)
+            raise
+        finally:
+            writer.close()
 
     def _publish(self, writer: FilesystemWriter, target: str) -> None:
         with posix.storage_errors(target):

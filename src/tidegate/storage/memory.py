@@ -115,6 +115,17 @@ class Memory:
         finally:
             writer.close()
 
+    async def put(self, path: str, content: bytes, target: str) -> None:
+        writer = await self.append(path, 0)
+        try:
+            writer.write(memoryview(content))
+            await self.publish(writer, target)
+        except BaseException:
+            self.files.pop(path, None)
+            raise
+        finally:
+            writer.close()
+
     async def delete(self, path: str) -> bool:
         return self.files.pop(_checked(path), None) is not None
 

@@ -16,6 +16,7 @@ from tidegate.storage.blobs import BlobStore
 from tidegate.storage.receiving import Receiving
 
 BLOB = Content(b"0123456789" * 30)
+LARGE = Content(b"0123456789" * 7000)
 OTHER = Content(b"other")
 REPOSITORY = "shop/web"
 
@@ -197,6 +198,11 @@ def test_a_full_store_answers_507_and_takes_the_space_back(tmp_path: Path) -> No
         refused = client.append(location, b"x" * 2000)
         assert (refused.status_code, error_codes(refused)) == (507, ["UNAVAILABLE"])
         assert client.status(location).status_code == 404
+        whole = Content(b"y" * 2000)
+        location = client.open_upload(REPOSITORY)
+        refused = client.close_upload(location, whole.digest, whole.data)
+        assert (refused.status_code, error_codes(refused)) == (507, ["UNAVAILABLE"])
+        assert client.status(location).status_code == 404
         assert client.blob(REPOSITORY, OTHER.digest).content == OTHER.data
         assert client.put_blob(REPOSITORY, BLOB).status_code == 201
 
@@ -222,24 +228,51 @@ def test_what_came_of_a_broken_body_is_kept_for_a_resume(registry: InProcess) ->
     assert client.close_upload(location, BLOB.digest).status_code == 201
 
 
+@pytest.mark.parametrize("blob", [BLOB, LARGE], ids=["small", "large"])
 def test_an_upload_that_ended_while_its_last_bytes_came_leaves_nothing(
-    registry: InProcess, monkeypatch: pytest.MonkeyPatch
+    registry: InProcess, monkeypatch: pytest.MonkeyPatch, blob: Content
 ) -> None:
     """As one does with its project, whose name may be another's by then."""
     client = registry.client()
     location = client.open_upload(REPOSITORY)
-    commit = BlobStore.commit_held
+    commit, put = BlobStore.commit_held, BlobStore.put
+
+    async def end() -> None:
+        await registry.uploads._forget(await registry.uploads._find(*_named(location)))
 
     async def late(store: BlobStore, receiving: Receiving, digest: Digest) -> int:
         size = await commit(store, receiving, digest)
-        await registry.uploads._forget(await registry.uploads._find(*_named(location)))
+        await end()
+        return size
+
+    async def late_put(store: BlobStore, digest: Digest, content: bytes) -> int:
+        size = await put(store, digest, content)
+        await end()
         return size
 
     monkeypatch.setattr(BlobStore, "commit_held", late)
-    refused = client.close_upload(location, BLOB.digest, BLOB.data)
+    monkeypatch.setattr(BlobStore, "put", late_put)
+    refused = client.close_upload(location, blob.digest, blob.data)
     assert (refused.status_code, error_codes(refused)) == (404, ["BLOB_UPLOAD_UNKNOWN"])
-    assert not client.has_blob(REPOSITORY, BLOB.digest)
+    assert not client.has_blob(REPOSITORY, blob.digest)
     assert client.http.get("/v2/_catalog").json() == {"repositories": []}
+
+
+@pytest.mark.parametrize("size", [1, 65536, 65537])
+def test_a_whole_blob_of_any_size_comes_in_one_request(registry: InProcess, size: int) -> None:
+    client, blob = registry.client(), Content(bytes(size))
+    location = client.open_upload(REPOSITORY)
+    wrong = client.close_upload(location, BLOB.digest, blob.data)
+    assert (wrong.status_code, error_codes(wrong)) == (400, ["DIGEST_INVALID"])
+    assert client.close_upload(location, blob.digest, blob.data).status_code == 404
+    location = client.open_upload(REPOSITORY)
+    assert client.close_upload(location, blob.digest, blob.data).status_code == 201
+    assert client.blob(REPOSITORY, blob.digest).content == blob.data
+    at_once = client.http.post(
+        f"/v2/shop/other/blobs/uploads/?digest={blob.digest}", content=blob.data
+    )
+    assert at_once.status_code == 201
+    assert client.blob("shop/other", blob.digest).content == blob.data
 
 
 def _named(location: str) -> tuple[RepositoryName, str]:
