@@ -50,7 +50,7 @@ from tests.kube_client import (
     role_binding,
 )
 from tests.registry_client import RegistryClient
-from tests.server import Server
+from tests.server import Server, wait_until
 
 GROUP = "/apis/image.openshift.io/v1"
 IMAGES = f"{GROUP}/images"
@@ -194,12 +194,20 @@ class Watched:
                 if self.events[-1]["type"] == "DELETED":
                     return
 
+    def _versions(self) -> set[str]:
+        return {each["object"]["metadata"]["resourceVersion"] for each in self.events}
+
     def __enter__(self) -> "Watched":
         self._thread.start()
         return self
 
     def __exit__(self, *ignored: object) -> None:
-        """The deletion of the stream ends the watch, after all that was before it."""
+        """The deletion of the stream ends the watch, once all that was before it is told.
+
+        Without waiting the last change could be told with the end alone: a watch tells states.
+        """
+        last = self._place.version()
+        wait_until(lambda: last == self._since or last in self._versions(), what="the last change")
         self._place.admin.delete(self._place.stream)
         self._thread.join()
 
