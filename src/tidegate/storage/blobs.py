@@ -168,9 +168,10 @@ class BlobStore:
         return received.offset
 
     async def put(self, digest: Digest, content: bytes) -> int:
-        """Make `content` the blob `digest`, as `commit` does, for what is small; its bytes.
+        """Make `content` the blob `digest`, as `commit` does, for what is small; its size in bytes.
 
-        Hashed in the event loop: 64 KB take less time than another thread would. `DigestMismatch`.
+        Hashed in the event loop: 64 KB take less time than another thread would. `DigestMismatch`
+        before anything is written, `StorageFull` with nothing left behind.
         """
         if not digest.matches(content):
             actual = Digest.of(content, digest.algorithm)

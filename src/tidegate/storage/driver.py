@@ -64,7 +64,8 @@ class Driver(Protocol):
     async def put(self, path: str, content: bytes, target: str) -> None:
         """Make a new file at `path` and publish it as `target` at once, for what is small.
 
-        Nobody else knows `path`. When it fails, nothing of it stays.
+        Durable as `publish` makes it. Nobody else knows `path`; when it fails (`StorageFull`),
+        nothing of it stays.
         """
 
     async def delete(self, path: str) -> bool:
