@@ -106,9 +106,9 @@ def test_a_new_password_counts_at_once_and_the_old_one_no_more(
         wait_until(
             lambda: old.http.get("/v2/").status_code == 401, what="the old password to be refused"
         )
-    for _ in range(6):  # whichever worker answers
+    for _ in range(3):  # whichever worker answers; a fifth failure would make her wait
         with client_of(server) as stale:
-            assert stale.http.get("/v2/").status_code in (401, 429)
+            assert stale.http.get("/v2/").status_code == 401
     with client_of(server, credentials=(USERNAME, "a brand new password")) as new:
         new.pull(repository, small_image(repository), "1")
 
