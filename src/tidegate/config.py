@@ -25,6 +25,10 @@ _PATH_SECRET = re.compile(r"[A-Za-z0-9_-]{32,128}", re.ASCII)
 """A secret that stands in a path as it is, and is too long to be guessed."""
 
 
+SHORTEST_IMPORT_INTERVAL = 10.0
+"""Seconds between looks at a tag of another registry."""
+
+
 class SettingInvalid(ValueError):
     """A setting that cannot be used; the message names the setting, its origin and the rule."""
 
@@ -73,6 +77,27 @@ class Settings:
     )
     admission_secret: str = _setting(
         "", "what the admission webhook's path contains; empty for no webhook", secret=True
+    )
+    allow_private_upstreams: bool = _setting(
+        False, "whether other registries and webhooks may be at private and loopback addresses"
+    )
+    upstream_networks: tuple[str, ...] = _setting(
+        (), "private networks in which they may be, such as 10.20.0.0/16"
+    )
+    import_interval: float = _setting(
+        900.0, "seconds between looks at a scheduled tag, unless tag or project say otherwise"
+    )
+    imports_per_minute: int = _setting(
+        60, "scheduled tags looked at in a minute, all registries together; 0 for no limit"
+    )
+    cache_size: int = _setting(
+        0, "bytes of copies kept of other registries' blobs; 0 for what leaves 10 % of the disk"
+    )
+    proxy_freshness: float = _setting(
+        60.0, "seconds for which a proxied tag is served without asking its registry"
+    )
+    cluster: str = _setting(
+        "", "kubeconfig of the cluster whose workloads follow tags, or in-cluster; empty for none"
     )
     token_lifetime: int = _setting(300, "seconds that a registry token is good for")
     key_lifetime: float = _setting(
@@ -264,11 +289,12 @@ def _validate(settings: Settings) -> None:
         raise SettingInvalid("tls_cert and tls_key come together")
     if settings.public_url and urlsplit(settings.public_url).scheme not in ("http", "https"):
         raise SettingInvalid(f"public_url: {settings.public_url!r} is no http or https URL")
-    for network in settings.trusted_proxies:
-        try:
-            ipaddress.ip_network(network)
-        except ValueError as error:
-            raise SettingInvalid(f"trusted_proxies: {error}") from error
+    for name in ("trusted_proxies", "upstream_networks"):
+        for network in getattr(settings, name):
+            try:
+                ipaddress.ip_network(network)
+            except ValueError as error:
+                raise SettingInvalid(f"{name}: {error}") from error
     if settings.database and not settings.database.startswith(("postgresql://", "sqlite:///")):
         raise SettingInvalid("database: write postgresql://… or sqlite:///…")
     if settings.log_format not in ("plain", "json"):
@@ -280,12 +306,16 @@ def _validate(settings: Settings) -> None:
 
 def _validate_numbers(settings: Settings) -> None:
     for name in ("token_lifetime", "key_lifetime", "upload_expiry", "purge_interval",
-                 "undelete_window",
+                 "undelete_window", "import_interval", "proxy_freshness",
                  "drain_timeout", "headers_timeout", "idle_timeout", "stall_timeout"):  # fmt: skip
         if getattr(settings, name) <= 0:
             raise SettingInvalid(f"{name}: more than 0 seconds")
     if not 0 <= settings.workers <= 256 or settings.max_connections < 0:
         raise SettingInvalid("workers is 0 to 256, max_connections 0 or more")
+    if settings.import_interval < SHORTEST_IMPORT_INTERVAL:
+        raise SettingInvalid(f"import_interval: {SHORTEST_IMPORT_INTERVAL:.0f} seconds or more")
+    if settings.imports_per_minute < 0 or settings.cache_size < 0:
+        raise SettingInvalid("imports_per_minute and cache_size are 0 or more")
 
 
 def _usable_cores() -> set[int]:

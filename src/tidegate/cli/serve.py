@@ -41,6 +41,10 @@ def serve(
     anonymous_pull: Annotated[
         bool | None, typer.Option("--anonymous-pull", help="let anyone pull")
     ] = None,
+    allow_private_upstreams: Annotated[
+        bool | None,
+        typer.Option("--allow-private-upstreams", help="reach registries at private addresses"),
+    ] = None,
 ) -> None:
     """Serve the registry until SIGTERM or Ctrl-C."""
     settings = effective(
@@ -55,6 +59,7 @@ def serve(
         workers=workers,
         database=database,
         anonymous_pull=anonymous_pull,
+        allow_private_upstreams=allow_private_upstreams,
     ).settings
     raise typer.Exit(_run(settings))
 

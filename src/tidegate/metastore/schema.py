@@ -38,6 +38,26 @@ garbage collection removes it after the quarantine period.
                    size, holders                of how many live links or manifests
     usage          project*, alone, shared      bytes that it alone has, and the others
 
+    jobs           kind, name*                      work to be done, once or again and again
+                   lane, project                    what it competes for; whose it is
+                   due_at                           when next; null when only on request
+                   holder, lease_until              who does it, and until when unless it says more
+                   attempts, error                  failures in a row, what the last one said
+                   position, done, total            how far it is, as its kind writes it
+                   created_at, started_at, finished_at
+    upstreams      host*                            what all processes know of another registry
+                   allowance, period, remaining     requests that it allows, as it last said
+                   measured_at
+                   closed_until, failures, error    not asked until then, after failures in a row
+    tag_checks     repository_id, tag*              a tag that comes from elsewhere
+                   upstream, checked_at, digest     when it was last seen there, as what
+                   failed_at, error                 the last look, if it failed
+    cached         digest*, size, stored_at, used_at     copies of blobs that others keep
+    outbox         id*, what, repository_id, tag, number, recorded_at     events to tell of
+    listeners      uid*, namespace, name, told      who is told of them, and how far she was
+    dead_letters   listener, id*                    what could not be told
+                   failed_at, attempts, error, body
+
     uploads        id*, repository, algorithm, received, digest, created_at, updated_at
 
     users          name*, password_hash, admin, disabled, changed_at
@@ -59,7 +79,8 @@ accepted before their blobs. Both kinds of use are kept for tombstones too, and
 carry the repository, so that "who in this repository uses that" is one range of an index.
 A deleted stream keeps its rows under the repository name `<project>/<stream>~<uid>`, which nobody
 can ask for, so that deleting it and bringing it back cost the same whatever it holds.
-Triggers keep `holdings`, `usage` and `counted`: what writes links and manifests need not.
+Triggers keep `holdings`, `usage` and `counted`: what writes links and manifests need not. One adds
+to `outbox` as long as there are listeners.
 A row of `history` has the revision of its row in `changes`, and goes when that is compacted.
 """
 
@@ -85,7 +106,7 @@ class History:
 
 
 HISTORY = History(
-    versions=("0001", "0002", "0003", "0004"),
+    versions=("0001", "0002", "0003", "0004", "0005"),
     floor="0001",
     directory=os.path.join(os.path.dirname(__file__), "migrations"),
 )

@@ -3,3 +3,47 @@
 
 class RemoteError(Exception):
     """A call that brought nothing usable; the message names the address and what was wrong."""
+
+
+class AddressRefused(RemoteError):
+    """The address is not one that may be called: private, or not a server's at all."""
+
+
+class RegistryBlocked(RemoteError):
+    """The cluster's configuration keeps this registry out."""
+
+
+class ContentMissing(RemoteError):
+    """The registry says that it has no such repository, tag, manifest or blob."""
+
+
+class AccessDenied(RemoteError):
+    """The registry wants other credentials; `anonymous` when it was asked without any."""
+
+    def __init__(self, message: str, *, anonymous: bool) -> None:
+        super().__init__(message)
+        self.anonymous = anonymous
+
+
+class RateLimited(RemoteError):
+    """The registry, or what is left of what it allows, asks to wait `retry_after` seconds."""
+
+    def __init__(self, message: str, retry_after: float) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class Unavailable(RemoteError):
+    """The server cannot be reached, is too slow, or fails; a later call may succeed."""
+
+
+class InsecureOnly(RemoteError):
+    """The registry speaks no TLS, or has a certificate that is not believed."""
+
+
+class NoRegistry(RemoteError):
+    """The server answers, but not as a registry does."""
+
+
+class ContentInvalid(RemoteError):
+    """What came is not what its digest, size or type promised, or is larger than anything here."""

@@ -40,6 +40,13 @@ def registry(file: Path, url: str) -> str:
             "stream_tags",
             "tag_events",
             "deleted_documents",
+            "jobs",
+            "upstreams",
+            "tag_checks",
+            "cached",
+            "outbox",
+            "listeners",
+            "dead_letters",
         ):
             connection.execute(DOWN.format(table))
         connection.execute("UPDATE alembic_version SET version_num = '0001'")

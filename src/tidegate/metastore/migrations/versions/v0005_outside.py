@@ -1,0 +1,125 @@
+"""What comes from other registries and goes out to what runs: work, upstreams, events to tell.
+
+See `schema.py`. A trigger notes each event of a tag for those who are to be told, so that nothing
+that writes one can forget to; where nobody listens it costs one look at an empty table.
+"""
+
+from alembic import op
+
+revision = "0005"
+down_revision = "0004"
+additive = True
+
+SQLITE = {
+    "text": "TEXT",  # compares by bytes
+    "bytes": "BLOB",
+    "serial": "INTEGER PRIMARY KEY AUTOINCREMENT",
+    "by_key": " WITHOUT ROWID",
+}
+POSTGRESQL = {
+    "text": 'TEXT COLLATE "C"',
+    "bytes": "BYTEA",
+    "serial": "BIGSERIAL PRIMARY KEY",
+    "by_key": "",
+}
+
+TABLES = """
+CREATE TABLE jobs (
+  kind {text} NOT NULL,
+  name {text} NOT NULL,
+  lane {text} NOT NULL,
+  project {text} NOT NULL,
+  due_at DOUBLE PRECISION,
+  holder {text} NOT NULL,
+  lease_until DOUBLE PRECISION NOT NULL,
+  attempts BIGINT NOT NULL,
+  error {text} NOT NULL,
+  position {text} NOT NULL,
+  done BIGINT NOT NULL,
+  total BIGINT NOT NULL,
+  created_at DOUBLE PRECISION NOT NULL,
+  started_at DOUBLE PRECISION,
+  finished_at DOUBLE PRECISION,
+  PRIMARY KEY (kind, name)
+){by_key};
+-- what is to be done next, and next of what competes for one upstream
+CREATE INDEX jobs_due ON jobs (kind, due_at) WHERE due_at IS NOT NULL;
+CREATE INDEX jobs_due_in_lane ON jobs (kind, lane, due_at) WHERE due_at IS NOT NULL;
+CREATE INDEX jobs_of_project ON jobs (project, kind, name);
+
+CREATE TABLE upstreams (
+  host {text} NOT NULL PRIMARY KEY,
+  allowance BIGINT,
+  period DOUBLE PRECISION,
+  remaining DOUBLE PRECISION,
+  measured_at DOUBLE PRECISION NOT NULL,
+  closed_until DOUBLE PRECISION NOT NULL,
+  failures BIGINT NOT NULL,
+  error {text} NOT NULL
+){by_key};
+
+CREATE TABLE tag_checks (
+  repository_id BIGINT NOT NULL REFERENCES repositories (id),
+  tag {text} NOT NULL,
+  upstream {text} NOT NULL,
+  checked_at DOUBLE PRECISION NOT NULL,
+  digest {text} NOT NULL,
+  failed_at DOUBLE PRECISION,
+  error {text} NOT NULL,
+  PRIMARY KEY (repository_id, tag)
+){by_key};
+
+CREATE TABLE cached (
+  digest {text} NOT NULL PRIMARY KEY,
+  size BIGINT NOT NULL,
+  stored_at DOUBLE PRECISION NOT NULL,
+  used_at DOUBLE PRECISION NOT NULL
+){by_key};
+CREATE INDEX cached_by_use ON cached (used_at, digest);
+
+CREATE TABLE outbox (
+  id {serial},
+  what {text} NOT NULL,
+  repository_id BIGINT NOT NULL,
+  tag {text} NOT NULL,
+  number BIGINT NOT NULL,
+  recorded_at DOUBLE PRECISION NOT NULL
+);
+
+CREATE TABLE listeners (
+  uid {text} NOT NULL PRIMARY KEY,
+  namespace {text} NOT NULL,
+  name {text} NOT NULL,
+  told BIGINT NOT NULL
+){by_key};
+
+CREATE TABLE dead_letters (
+  listener {text} NOT NULL,
+  id BIGINT NOT NULL,
+  failed_at DOUBLE PRECISION NOT NULL,
+  attempts BIGINT NOT NULL,
+  error {text} NOT NULL,
+  body {bytes} NOT NULL,
+  PRIMARY KEY (listener, id)
+){by_key};
+"""
+
+NOTE = """
+INSERT INTO outbox (what, repository_id, tag, number, recorded_at)
+  SELECT 'tag', NEW.repository_id, NEW.tag, NEW.number, NEW.recorded_at
+  WHERE EXISTS (SELECT 1 FROM listeners);"""
+
+
+def upgrade() -> None:
+    sqlite = op.get_bind().dialect.name == "sqlite"
+    for statement in TABLES.format_map(SQLITE if sqlite else POSTGRESQL).split(";\n"):
+        if statement.strip():
+            op.execute(statement)
+    after = "CREATE TRIGGER tag_events_told AFTER INSERT ON tag_events FOR EACH ROW"
+    if sqlite:
+        op.execute(f"{after} BEGIN{NOTE}\nEND")
+        return
+    function = "tidegate_tag_events_told()"
+    body = f"$$ BEGIN{NOTE}\nRETURN NULL; END $$"
+    op.execute(f"CREATE FUNCTION {function} RETURNS trigger LANGUAGE plpgsql AS {body}")
+    op.execute(f"{after} EXECUTE FUNCTION {function}")
