@@ -40,7 +40,7 @@ class Content(NamedTuple):
 
 
 class Gap(NamedTuple):
-    """A live manifest that names a blob which its repository cannot read."""
+    """A live manifest that names a blob which its repository cannot read, and none other has."""
 
     repository: RepositoryName
     manifest: Digest
@@ -132,7 +132,10 @@ async def newest_manifest(db: Database) -> int:
 
 
 async def gaps(db: Database, first: int, last: int) -> list[Gap]:
-    """Blobs that live manifests of ids `first` to `last` name and their repositories lack."""
+    """Blobs that live manifests of ids `first` to `last` name and their repositories lack.
+
+    What was imported is left out: its blobs are where it came from.
+    """
     rows = await db.scan(
         "SELECT r.name, m.digest, b.digest FROM manifests m"
         " JOIN blob_uses u ON u.manifest_id = m.id"
@@ -140,7 +143,7 @@ async def gaps(db: Database, first: int, last: int) -> list[Gap]:
         " JOIN repositories r ON r.id = m.repository_id"
         " LEFT JOIN links l ON l.repository_id = m.repository_id AND l.blob_id = u.blob_id"
         " AND l.deleted_at IS NULL"
-        " WHERE m.id BETWEEN ? AND ? AND m.deleted_at IS NULL"
+        " WHERE m.id BETWEEN ? AND ? AND m.deleted_at IS NULL AND m.origin IS NULL"
         " AND (b.size IS NULL OR l.blob_id IS NULL)"
         " ORDER BY m.id, b.digest",
         (first, last),

@@ -64,9 +64,9 @@ def _copy_manifest(
     """Repeat one manifest's row, what it uses, and its links."""
     tx.execute(
         "INSERT INTO manifests (repository_id, content_id, digest, media_type, size, subject,"
-        " artifact_type, annotations, pushed_at)"
-        " SELECT ?, content_id, digest, media_type, size, subject, artifact_type, annotations, ?"
-        " FROM manifests WHERE repository_id = ? AND digest = ?"
+        " artifact_type, annotations, pushed_at, origin, origin_insecure)"
+        " SELECT ?, content_id, digest, media_type, size, subject, artifact_type, annotations, ?,"
+        " origin, origin_insecure FROM manifests WHERE repository_id = ? AND digest = ?"
         " ON CONFLICT (repository_id, digest) DO UPDATE SET deleted_at = NULL",
         (target_id, now, source_id, digest),
     )

@@ -14,6 +14,7 @@ from tidegate.metastore import links, repositories, tag_events, tags
 from tidegate.metastore.batches import batches
 from tidegate.metastore.database import Database, Transaction
 from tidegate.metastore.links import Link
+from tidegate.metastore.origins import Origin
 from tidegate.oci.digest import Digest
 from tidegate.oci.name import RepositoryName, Tag
 
@@ -26,7 +27,8 @@ class Manifest:
     """A manifest to be stored, with what is looked up of it.
 
     `blobs` are the config and layers that are to be in the repository, `children` what an index
-    lists; `annotations` is the JSON text that a referrers list shows.
+    lists; `annotations` is the JSON text that a referrers list shows. With an `origin` the blobs
+    may be there alone.
     """
 
     digest: Digest
@@ -37,6 +39,7 @@ class Manifest:
     annotations: str | None = None
     blobs: tuple[Digest, ...] = ()
     children: tuple[Digest, ...] = ()
+    origin: Origin | None = None
 
 
 class StoredManifest(NamedTuple):
@@ -126,11 +129,12 @@ def put(
     referrer = manifest.subject is not None
     tx.execute(
         "INSERT INTO manifests (repository_id, content_id, digest, media_type, size,"
-        " subject, artifact_type, annotations, pushed_at)"
-        " SELECT ?, id, digest, ?, ?, ?, ?, ?, ? FROM contents WHERE digest = ?"
+        " subject, artifact_type, annotations, pushed_at, origin, origin_insecure)"
+        " SELECT ?, id, digest, ?, ?, ?, ?, ?, ?, ?, ? FROM contents WHERE digest = ?"
         " ON CONFLICT (repository_id, digest) DO UPDATE SET media_type = excluded.media_type,"
         " subject = excluded.subject, artifact_type = excluded.artifact_type,"
-        " annotations = excluded.annotations, pushed_at = excluded.pushed_at, deleted_at = NULL",
+        " annotations = excluded.annotations, pushed_at = excluded.pushed_at, deleted_at = NULL,"
+        " origin = excluded.origin, origin_insecure = excluded.origin_insecure",
         (
             repository_id,
             manifest.media_type,
@@ -139,6 +143,7 @@ def put(
             manifest.artifact_type if referrer else None,
             manifest.annotations if referrer else None,
             now,
+            *(manifest.origin or (None, 0)),
             manifest.digest,
         ),
     )

@@ -11,6 +11,7 @@ garbage collection removes it after the quarantine period.
       +- manifests id, repository_id, digest*       a manifest as this repository knows it
       |   |        content_id, media_type, size, pushed_at, deleted_at
       |   |        subject, artifact_type, annotations      set on referrers, the latter as JSON
+      |   |        origin, origin_insecure      HOST/REPOSITORY of one that was imported
       |   |
       |   +- blob_uses   blob_id, repository_id, manifest_id*   config and layers it names
       |   +- child_uses  digest, repository_id, manifest_id*    manifests an index names
@@ -40,7 +41,8 @@ garbage collection removes it after the quarantine period.
 
     jobs           kind, name*                      work to be done, once or again and again
                    lane, project                    what it competes for; whose it is
-                   due_at                           when next; null when only on request
+                   due_at                           when it may be begun; null when on request
+                   again_at                         asked for again while under way, as of when
                    holder, lease_until              who does it, and until when unless it says more
                    attempts, error                  failures in a row, what the last one said
                    position, done, total            how far it is, as its kind writes it

@@ -49,6 +49,8 @@ def registry(file: Path, url: str) -> str:
             "dead_letters",
         ):
             connection.execute(DOWN.format(table))
+        for column in ("origin", "origin_insecure"):
+            connection.execute(f"ALTER TABLE manifests DROP COLUMN {column}")
         connection.execute("UPDATE alembic_version SET version_num = '0001'")
     assert check(url, FIRST) is SchemaState.CURRENT
     assert check(url) is SchemaState.OLDER

@@ -30,6 +30,7 @@ CREATE TABLE jobs (
   lane {text} NOT NULL,
   project {text} NOT NULL,
   due_at DOUBLE PRECISION,
+  again_at DOUBLE PRECISION,
   holder {text} NOT NULL,
   lease_until DOUBLE PRECISION NOT NULL,
   attempts BIGINT NOT NULL,
@@ -68,6 +69,10 @@ CREATE TABLE tag_checks (
   error {text} NOT NULL,
   PRIMARY KEY (repository_id, tag)
 ){by_key};
+
+-- where the blobs of an imported manifest are
+ALTER TABLE manifests ADD COLUMN origin {text};
+ALTER TABLE manifests ADD COLUMN origin_insecure SMALLINT NOT NULL DEFAULT 0;
 
 CREATE TABLE cached (
   digest {text} NOT NULL PRIMARY KEY,
