@@ -10,6 +10,8 @@ from tidegate.metastore.database import Database, Transaction
 
 _TABLES = (
     ("tags", "name"),
+    ("tag_checks", "tag"),
+    ("cache_readers", "digest"),
     ("tag_events", "tag, number"),
     ("stream_tags", "name"),
     ("manifests", "id"),
