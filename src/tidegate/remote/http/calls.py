@@ -1,0 +1,245 @@
+"""One request and its answer, within deadlines and limits; redirects are left to the caller.
+
+`Calls` has a pool of connections for each server and whoever is believed to vouch for it, so that
+a server which hangs keeps nobody from another, and no connection that was made without a check is
+used by who asked for one. Bodies stream. Answers are never decoded: an encoding that was not asked
+for is refused, so what is taken in is as large as what came.
+"""
+
+import asyncio
+import time
+from collections import OrderedDict
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager, suppress
+from dataclasses import dataclass, field
+
+import httpcore
+
+from tidegate import __version__
+from tidegate.remote.errors import ContentInvalid, RemoteError, Unavailable
+from tidegate.remote.http.redirects import Origin, origin_of, shown
+from tidegate.remote.http.trust import Trust, tls_context
+
+CONNECT = 10.0
+"""Seconds for a name to resolve, a connection to be made, and TLS to be agreed on."""
+ANSWER = 30.0
+"""Seconds from the request to the end of the answer's head."""
+STALL = 30.0
+"""Seconds without a byte of a body."""
+
+SLOWEST = 2048.0
+"""Bytes a second: who sends slower for `STALL` seconds holds a connection for nothing."""
+
+CONNECTIONS, IDLE_CONNECTIONS, IDLE_FOR = 100, 8, 30.0
+"""For each server: at once, kept for the next request, and for so many seconds."""
+
+POOLS = 256
+"""Servers with connections; the one used longest ago is forgotten when it has none in use."""
+
+DRAINED = 16 * 1024
+"""Bytes that are cheaper to read than a connection is to make."""
+
+_TIMEOUTS = {"connect": CONNECT, "pool": CONNECT, "read": STALL, "write": STALL}
+
+Body = bytes | Callable[[], AsyncIterator[bytes]]
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A request. A body that is no bytes is called for its pieces, and has `length` if known."""
+
+    method: str
+    url: str
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: Body = b""
+    length: int | None = None
+
+
+class Answer:
+    """An answer whose head is in; its body comes as it is read."""
+
+    def __init__(self, url: str, response: httpcore.Response) -> None:
+        self.url = url
+        self.status = response.status
+        self._response = response
+        self._read = False
+
+    def header(self, name: str) -> str:
+        """A header's first value, or empty."""
+        return next(iter(self.headers(name)), "")
+
+    def headers(self, name: str) -> list[str]:
+        """All values of a header, in their order."""
+        wanted = name.lower().encode()
+        found = (value for key, value in self._response.headers if key.lower() == wanted)
+        return [value.decode("latin-1") for value in found]
+
+    def every_header(self) -> list[tuple[str, str]]:
+        """All headers, names in lower case."""
+        return [
+            (name.decode("latin-1").lower(), value.decode("latin-1"))
+            for name, value in self._response.headers
+        ]
+
+    @property
+    def length(self) -> int | None:
+        """How many bytes the body has, if the head says so."""
+        text = self.header("content-length")
+        return int(text) if text.isascii() and text.isdigit() and len(text) < 19 else None
+
+    async def chunks(self) -> AsyncIterator[bytes]:
+        """The body as it comes, at a rate that is worth waiting for."""
+        where = shown(self.url)
+        if self.header("content-encoding").lower() not in ("", "identity"):
+            raise ContentInvalid(f"{where}: came in an encoding that was not asked for")
+        self._read = True
+        waited, received, began = 0.0, 0, time.monotonic()
+        with _failures(where):
+            async for chunk in self._response.aiter_stream():
+                waited += time.monotonic() - began
+                received += len(chunk)
+                if waited > STALL and received < waited * SLOWEST:
+                    raise Unavailable(f"{where}: sends less than {SLOWEST:g} bytes a second")
+                yield chunk
+                began = time.monotonic()
+
+    async def content(self, limit: int) -> bytes:
+        """The whole body; ContentInvalid when it is larger than `limit` bytes."""
+        content = bytearray()
+        if (self.length or 0) <= limit:
+            async for chunk in self.chunks():
+                content += chunk
+                if len(content) > limit:
+                    break
+            else:
+                return bytes(content)
+        raise ContentInvalid(f"{shown(self.url)}: more than {limit} bytes")
+
+    async def drain(self) -> None:
+        """Take in what is left of a short body, so that the connection can be used again."""
+        if not self._read and (self.length or 0) <= DRAINED:
+            with suppress(RemoteError, TimeoutError):
+                async with asyncio.timeout(1.0):
+                    await self.content(DRAINED)
+
+
+@dataclass(slots=True)
+class _Pool:
+    connections: httpcore.AsyncConnectionPool
+    users: int = 0
+    used_at: float = 0.0
+
+
+class Calls:
+    """Makes requests; make it in the event loop that uses it, after the last fork."""
+
+    def __init__(self, network: httpcore.AsyncNetworkBackend) -> None:
+        self._network = network
+        self._pools: OrderedDict[tuple[Origin, Trust], _Pool] = OrderedDict()
+
+    @asynccontextmanager
+    async def open(self, call: Call, trust: Trust) -> AsyncIterator[Answer]:
+        """The answer to a request; RemoteError's kinds where there is none."""
+        pool = self._pool(origin_of(call.url), trust)
+        pool.users += 1
+        try:
+            await self._close_idle()
+            response = await _respond(pool.connections, call)
+            try:
+                answer = Answer(call.url, response)
+                yield answer
+                await answer.drain()
+            finally:
+                await response.aclose()
+        finally:
+            pool.users -= 1
+            pool.used_at = time.monotonic()
+
+    async def close(self) -> None:
+        """Let go of every connection."""
+        pools, self._pools = self._pools, OrderedDict()
+        for pool in pools.values():
+            await pool.connections.aclose()
+
+    def _pool(self, origin: Origin, trust: Trust) -> _Pool:
+        key = (origin, trust)
+        pool = self._pools.get(key)
+        if pool is None:
+            connections = httpcore.AsyncConnectionPool(
+                ssl_context=tls_context(trust) if origin.scheme == "https" else None,
+                max_connections=CONNECTIONS,
+                max_keepalive_connections=IDLE_CONNECTIONS,
+                keepalive_expiry=IDLE_FOR,
+                network_backend=self._network,
+            )
+            pool = self._pools[key] = _Pool(connections)
+        self._pools.move_to_end(key)
+        return pool
+
+    async def _close_idle(self) -> None:
+        """Close the connections to servers that nobody has asked for anything since a while."""
+        before = time.monotonic() - IDLE_FOR
+        for key, pool in list(self._pools.items()):
+            if pool.users or (pool.used_at > before and len(self._pools) <= POOLS):
+                break
+            del self._pools[key]
+            await pool.connections.aclose()
+
+
+async def _respond(pool: httpcore.AsyncConnectionPool, call: Call) -> httpcore.Response:
+    where = shown(call.url)
+    with _failures(where):
+        async with asyncio.timeout(None) as deadline:
+            content = _body(call, deadline)
+            headers = {"User-Agent": f"tidegate/{__version__}", "Accept-Encoding": "identity"}
+            headers |= {**call.headers, **_framing(call)}
+            request = httpcore.Request(
+                call.method,
+                call.url,
+                headers=[("Host", _host(call.url)), *headers.items()],
+                content=content,
+                extensions={"timeout": _TIMEOUTS},
+            )
+            return await pool.handle_async_request(request)
+
+
+def _host(url: str) -> str:
+    """The Host header: the standard port is left out, as everybody does (signatures cover it)."""
+    return str(origin_of(url)).partition("://")[2]
+
+
+def _framing(call: Call) -> dict[str, str]:
+    if callable(call.body):
+        if call.length is None:
+            return {"Transfer-Encoding": "chunked"}
+        return {"Content-Length": str(call.length)}
+    if call.body or call.method in ("POST", "PUT", "PATCH"):
+        return {"Content-Length": str(len(call.body))}
+    return {}
+
+
+async def _body(call: Call, deadline: asyncio.Timeout) -> AsyncIterator[bytes]:
+    """The body, piece by piece; from its end on the server has its time to answer."""
+    if callable(call.body):
+        async for piece in call.body():
+            yield piece
+    elif call.body:
+        yield call.body
+    deadline.reschedule(asyncio.get_running_loop().time() + ANSWER)
+
+
+@contextmanager
+def _failures(where: str) -> Iterator[None]:
+    """What httpcore raises, in our words."""
+    try:
+        yield
+    except TimeoutError as error:
+        raise Unavailable(f"{where}: no answer within {ANSWER:g} s") from error
+    except httpcore.PoolTimeout as error:
+        raise Unavailable(f"{where}: {CONNECTIONS} requests are under way already") from error
+    except (httpcore.TimeoutException, httpcore.NetworkError) as error:
+        raise Unavailable(f"{where}: {error}") from error
+    except httpcore.RemoteProtocolError as error:
+        raise Unavailable(f"{where}: the answer broke off or is not HTTP: {error}") from error
+    except (httpcore.LocalProtocolError, httpcore.UnsupportedProtocol) as error:
+        raise RemoteError(f"{where}: {error}") from error
