@@ -391,8 +391,8 @@ class Through:
     def fresh(self) -> int:
         return self.db.fresh()
 
-    async def changed(self, token: int) -> None:
-        await self.db.changed(token)
+    async def changed(self, token: int, look: float | None = None) -> None:
+        await self.db.changed(token, look)
 
     async def close(self) -> None:
         await self.db.close()
@@ -405,7 +405,7 @@ class Unheard(Through):
         super().__init__(db)
         self.waiting = asyncio.Event()
 
-    async def changed(self, token: int) -> None:
+    async def changed(self, token: int, look: float | None = None) -> None:
         self.waiting.set()
         await asyncio.Event().wait()
 

@@ -33,6 +33,10 @@ class Transaction(Protocol):
         """Read rows, this unit's own changes included."""
         ...
 
+    def now(self) -> float:
+        """Seconds since the epoch, by the one clock that all processes of the database share."""
+        ...
+
     def record(self, kind: str, name: str, action: str) -> int:
         """Append to the change log; the revision that the change has when the unit succeeds.
 
@@ -79,8 +83,12 @@ class Database(Protocol):
         """
         ...
 
-    async def changed(self, token: int) -> None:
-        """Return when `fresh()` would differ from `token`; now and then without cause."""
+    async def changed(self, token: int, look: float | None = None) -> None:
+        """Return when `fresh()` would differ from `token`; now and then without cause.
+
+        `look` says how many seconds may pass between looks at what other processes commit, for
+        who is in no hurry to hear of it; the own process's commits are heard of at once.
+        """
         ...
 
     async def close(self) -> None:

@@ -184,11 +184,11 @@ class PostgresqlDatabase:
             self._token = next(self._tokens)  # who cannot hear knows of nothing that it is fresh
         return self._token
 
-    async def changed(self, token: int) -> None:
+    async def changed(self, token: int, look: float | None = None) -> None:
         committed = self._committed
         if self._token == token:
             with suppress(TimeoutError):
-                async with asyncio.timeout(LOOK_SECONDS):
+                async with asyncio.timeout(look or LOOK_SECONDS):
                     await committed.wait()
 
     def _wake(self) -> None:
@@ -280,6 +280,10 @@ class PostgresqlSession:
             return self._open().execute(native(sql), params).fetchall()
         except psycopg.Error as error:
             raise translated(error) from error
+
+    def now(self) -> float:
+        ((seconds,),) = self.fetch("SELECT date_part('epoch', clock_timestamp())")
+        return float(seconds)
 
     def notify(self, revision: int) -> None:
         self.fetch("SELECT pg_notify(?, ?)", (CHANNEL, str(revision)))

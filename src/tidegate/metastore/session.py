@@ -27,6 +27,10 @@ class Session(Protocol):
 
     def fetch(self, sql: str, params: Sequence[Value] = ()) -> list[Row]: ...
 
+    def now(self) -> float:
+        """Seconds since the epoch by the clock of the database's machine."""
+        ...
+
     def notify(self, revision: int) -> None:
         """Have COMMIT tell the other processes, where they do not see it by themselves."""
         ...

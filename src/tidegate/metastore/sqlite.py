@@ -9,6 +9,7 @@ import asyncio
 import os
 import sqlite3
 import threading
+import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -163,10 +164,10 @@ class SqliteDatabase:
             raise translated(error) from error
         return version
 
-    async def changed(self, token: int) -> None:
+    async def changed(self, token: int, look: float | None = None) -> None:
         while self.fresh() == token:
             with suppress(TimeoutError):
-                async with asyncio.timeout(POLL_SECONDS):
+                async with asyncio.timeout(look or POLL_SECONDS):
                     await self._committed.wait()
 
     def _wake(self) -> None:
@@ -220,6 +221,9 @@ class SqliteSession:
             return self._connection.execute(sql, params).fetchall()
         except sqlite3.Error as error:
             raise self._failed(error) from error
+
+    def now(self) -> float:
+        return time.time()  # every process of the file is on this machine
 
     def _failed(self, error: sqlite3.Error) -> Exception:
         failure = translated(error)

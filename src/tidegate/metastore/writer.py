@@ -76,6 +76,9 @@ class UnitTransaction:
     def fetch(self, sql: str, params: Sequence[Value] = ()) -> list[Row]:
         return self.session.fetch(sql, params)
 
+    def now(self) -> float:
+        return self.session.now()
+
     def record(self, kind: str, name: str, action: str) -> int:
         if not self.durable:
             raise ValueError("a unit that records a change has to be durable")

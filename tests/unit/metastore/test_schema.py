@@ -15,6 +15,7 @@ from tidegate.metastore import (
     changes,
     document_rows,
     history,
+    jobs,
     keys,
     links,
     manifests,
@@ -71,8 +72,8 @@ class Overheard:
     def fresh(self) -> int:
         return self.db.fresh()
 
-    async def changed(self, token: int) -> None:
-        await self.db.changed(token)
+    async def changed(self, token: int, look: float | None = None) -> None:
+        await self.db.changed(token, look)
 
     async def close(self) -> None:
         await self.db.close()
@@ -83,6 +84,7 @@ class OverheardUnit:
         self.overheard = overheard
         self.tx = tx
         self.record = tx.record
+        self.now = tx.now
 
     def execute(self, sql: str, params: Sequence[Value] = ()) -> int:
         self.overheard.hear(sql, params)
@@ -124,6 +126,32 @@ async def use_documents(db: Database) -> None:
     await history.read(db, before, 1)
     await history.read(db, before, 1, "secrets")
     await changes.keep_newest(db, 1000)
+
+
+async def use_jobs(db: Database) -> None:
+    """Call every function that reads or writes jobs."""
+
+    def unit(tx: Transaction) -> None:
+        for name in ("one", "two", "three", "four"):
+            jobs.enqueue(tx, "copy", name, due=1.0, lane="quay.io", project="shop", now=1.0)
+        first, second, third = jobs.claim_some(tx, "copy", "h", 2.0, 9.0, None, 3)
+        jobs.is_held(tx, first)
+        jobs.extend(tx, first, 3.0, 9.0, position="here", done=1, total=2)
+        jobs.finish(tx, first, 4.0, again_at=None)
+        jobs.fail(tx, second, 4.0, "no", 5.0)
+        jobs.release(tx, third)
+        jobs.claim(tx, "copy", "i", 6.0, 9.0, "quay.io")
+        jobs.drop_finished(tx, "copy", "one")
+        jobs.drop(tx, "copy", "one")
+        jobs.drop_project(tx, "lab")
+
+    await db.write(unit)
+    await jobs.next_due(db, "copy")
+    await jobs.due_lanes(db, "copy", 9.0)
+    await jobs.waiting(db, "copy", 9.0)
+    await jobs.find(db, "copy", "two")
+    for project in (None, "shop"):
+        await jobs.listing(db, project, ("", "", ""), 5)
 
 
 async def use_everything(db: Database) -> None:
@@ -174,6 +202,7 @@ async def use_everything(db: Database) -> None:
     await anext(watching)
     await watching.aclose()
     await use_documents(db)
+    await use_jobs(db)
 
 
 def test_every_statement_finds_its_rows_by_an_index(file: Path, url: str) -> None:
