@@ -15,6 +15,7 @@ import pytest
 from tests.conformance import postgresql
 from tests.conformance.metadata_store import APP, MetadataStoreSuite, image, opened, push, using
 from tests.conformance.metadata_store_blobs import MetadataBlobsSuite
+from tests.conformance.metadata_store_cached import MetadataCachedSuite
 from tests.conformance.metadata_store_jobs import MetadataJobsSuite
 from tests.conformance.metadata_store_usage import MetadataUsageSuite
 from tests.conformance.metadata_store_watch import PATIENCE, MetadataWatchSuite, take
@@ -35,6 +36,7 @@ class Suites(
     MetadataWatchSuite,
     MetadataUsageSuite,
     MetadataJobsSuite,
+    MetadataCachedSuite,
 ):
     """What both engines pass."""
 

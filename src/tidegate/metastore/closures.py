@@ -94,6 +94,14 @@ def _copy_manifest(
     )
     for blob, size in blobs:
         links.link(tx, target, Digest(blob), size, now)
+    tx.execute(  # whoever may promote the image may read its blobs, where they are copies too
+        "INSERT INTO cache_readers (repository_id, digest, host)"
+        " SELECT ?, c.digest, c.host FROM manifests m JOIN blob_uses u ON u.manifest_id = m.id"
+        " JOIN blobs b ON b.id = u.blob_id"
+        " JOIN cache_readers c ON c.repository_id = m.repository_id AND c.digest = b.digest"
+        " WHERE m.repository_id = ? AND m.digest = ? ON CONFLICT DO NOTHING",
+        (target_id, source_id, digest),
+    )
 
 
 def _is_live(tx: Transaction, repository_id: int, digest: Digest) -> bool:

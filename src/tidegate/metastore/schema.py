@@ -55,6 +55,7 @@ garbage collection removes it after the quarantine period.
                    upstream, checked_at, digest     when it was last seen there, as what
                    failed_at, error                 the last look, if it failed
     cached         digest*, size, stored_at, used_at     copies of blobs that others keep
+    cache_readers  repository_id, digest*, host     who was given a blob there, may read a copy
     outbox         id*, what, repository_id, tag, number, recorded_at     events to tell of
     listeners      uid*, namespace, name, told      who is told of them, and how far she was
     dead_letters   listener, id*                    what could not be told

@@ -44,6 +44,7 @@ def registry(file: Path, url: str) -> str:
             "upstreams",
             "tag_checks",
             "cached",
+            "cache_readers",
             "outbox",
             "listeners",
             "dead_letters",

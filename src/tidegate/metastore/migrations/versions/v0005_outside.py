@@ -82,6 +82,15 @@ CREATE TABLE cached (
 ){by_key};
 CREATE INDEX cached_by_use ON cached (used_at, digest);
 
+-- which repositories were given a blob by its registry, and by which
+CREATE TABLE cache_readers (
+  repository_id BIGINT NOT NULL REFERENCES repositories (id),
+  digest {text} NOT NULL,
+  host {text} NOT NULL,
+  PRIMARY KEY (repository_id, digest)
+){by_key};
+CREATE INDEX cache_readers_of ON cache_readers (digest);
+
 CREATE TABLE outbox (
   id {serial},
   what {text} NOT NULL,
