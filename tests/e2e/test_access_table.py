@@ -41,6 +41,8 @@ events                  AEV  AEV  AEV    AE.     AE.     AE.    AE.     AE.
 resourcequotas          AEV  AEV  AEV    ...     ...     ...    ...     ...
 limitranges             AEV  AEV  AEV    ...     ...     ...    ...     ...
 tagpolicies             AEV  AEV  AEV    A..     A..     A..    A..     A..
+triggerpolicies         AEV  AEV  AEV    A..     A..     A..    A..     A..
+imageapprovals          AEV  AEV  AEV    A..     ---     ---    A..     A..
 pods                    AEV  AEV  AEV    AE.     AE.     AE.    AE.     AE.
 replicationcontrollers  AEV  AEV  AEV    AE.     AE.     AE.    AE.     AE.
 deployments             AEV  AEV  AEV    AE.     AE.     AE.    AE.     AE.
@@ -81,6 +83,8 @@ configmaps        ...  ...   ...    ...     ...     ...    ...     ...
 secrets           ...  ...   ...    ...     ...     ...    ...     ...
 serviceaccounts   ...  ...   ...    ...     ...     ...    ...     ...
 tagpolicies       ...  ...   ...    ...     ...     ...    ...     ...
+triggerpolicies   ...  ...   ...    ...     ...     ...    ...     ...
+imageapprovals    ...  ...   ...    ...     ---     ---    ...     ...
 pods              ...  ...   ...    ...     ...     ...    ...     ...
 deployments       ...  ...   ...    ...     ...     ...    ...     ...
 roles             ...  ...   ...    ...     ...     ...    ...     ...
@@ -118,6 +122,8 @@ GROUPS = {
     "identities": USERS,
     "oauthaccesstokens": "/apis/oauth.openshift.io/v1",
     "tagpolicies": "/apis/tidegate.io/v1",
+    "triggerpolicies": "/apis/tidegate.io/v1",
+    "imageapprovals": "/apis/tidegate.io/v1",
     **dict.fromkeys(("deployments", "daemonsets", "replicasets", "statefulsets"), "/apis/apps/v1"),
     **dict.fromkeys(("jobs", "cronjobs"), "/apis/batch/v1"),
     **dict.fromkeys(
@@ -192,6 +198,16 @@ BODIES: dict[str, dict[str, Any]] = {
         "apiVersion": "tidegate.io/v1",
         "kind": "TagPolicy",
         "spec": {"immutable": ["v*"]},
+    },
+    "triggerpolicies": {
+        "apiVersion": "tidegate.io/v1",
+        "kind": "TriggerPolicy",
+        "spec": {"requiresApproval": True},
+    },
+    "imageapprovals": {
+        "apiVersion": "tidegate.io/v1",
+        "kind": "ImageApproval",
+        "spec": {"image": f"sha256:{64 * 'a'}"},
     },
     "roles": {
         "apiVersion": "rbac.authorization.k8s.io/v1",

@@ -37,7 +37,10 @@ SHOP, ANN = "shop", User("ann")
 
 IN_PROJECT, EVERYWHERE = "yes", "cluster"
 
-OTHER_GROUPS = {"projectrequests": "project.openshift.io", "tagpolicies": "tidegate.io"}
+OTHER_GROUPS = {
+    "projectrequests": "project.openshift.io",
+    **dict.fromkeys(("imageapprovals", "tagpolicies", "triggerpolicies"), "tidegate.io"),
+}
 """Resources of docs that are not images'."""
 
 

@@ -11,12 +11,26 @@ from tidegate.apimachinery.store import ObjectStore
 from tidegate.kinds.bounded import bounded
 from tidegate.kinds.config_map import CONFIG_MAPS
 from tidegate.kinds.event import EVENTS
+from tidegate.kinds.image_approval import APPROVALS, IMAGE_APPROVALS, ApprovalStorage
+from tidegate.kinds.image_change import IMAGE_CHANGES
 from tidegate.kinds.limit_range import LIMIT_RANGES
 from tidegate.kinds.resource_quota import RESOURCE_QUOTA_STATUS, RESOURCE_QUOTAS, ResourceQuota
 from tidegate.kinds.tag_policy import POLICIES, TAG_POLICIES
+from tidegate.kinds.trigger_policy import POLICIES as TRIGGERS
+from tidegate.kinds.trigger_policy import TRIGGER_POLICIES
 from tidegate.kinds.workloads import WORKLOADS, status_of
 
-RESOURCES = (CONFIG_MAPS, EVENTS, LIMIT_RANGES, RESOURCE_QUOTAS, TAG_POLICIES, *WORKLOADS)
+TRIGGERING = (IMAGE_APPROVALS, IMAGE_CHANGES, TRIGGER_POLICIES)
+
+RESOURCES = (
+    CONFIG_MAPS,
+    EVENTS,
+    LIMIT_RANGES,
+    RESOURCE_QUOTAS,
+    TAG_POLICIES,
+    *TRIGGERING,
+    *WORKLOADS,
+)
 """All resources of this room."""
 
 
@@ -37,6 +51,12 @@ def serve(store: ObjectStore, quotas: QuotaStorage | None = None) -> list[Served
             {"status": quotas(RESOURCE_QUOTA_STATUS)},
         ),
         Served(TAG_POLICIES, DocumentStorage(TAG_POLICIES, bounded(store, TAG_POLICIES, POLICIES))),
+        Served(IMAGE_APPROVALS, ApprovalStorage(bounded(store, IMAGE_APPROVALS, APPROVALS))),
+        Served(IMAGE_CHANGES, DocumentStorage(IMAGE_CHANGES, store)),
+        Served(
+            TRIGGER_POLICIES,
+            DocumentStorage(TRIGGER_POLICIES, bounded(store, TRIGGER_POLICIES, TRIGGERS)),
+        ),
         *(_workload(each, store) for each in WORKLOADS),
     ]
 

@@ -17,8 +17,8 @@ _RESTORE = (
     "create | image.openshift.io | imagestreams/undelete imagestreamtags/rollback"
     " imagestreamtags/undelete"
 )
-_READ_POLICIES = "READ | tidegate.io | tagpolicies"
-_WRITE_POLICIES = "WRITE | tidegate.io | tagpolicies"
+_READ_POLICIES = "READ | tidegate.io | imageapprovals imagechanges tagpolicies triggerpolicies"
+_WRITE_POLICIES = "WRITE | tidegate.io | imageapprovals tagpolicies triggerpolicies"
 
 _ADMIN_IMAGES = (
     "READ WRITE | IMAGE | STREAMS imagestreams/secrets",

@@ -136,7 +136,7 @@ REQUEST = of("project.openshift.io", "create", "projectrequests")
             )
         ),
         *(
-            (local(role), of("tidegate.io", verb, "tagpolicies", SHOP), may)
+            (local(role), of("tidegate.io", verb, resource, SHOP), may)
             for role, writes in (
                 ("admin", True),
                 ("edit", False),
@@ -145,7 +145,8 @@ REQUEST = of("project.openshift.io", "create", "projectrequests")
                 ("registry-editor", False),
                 ("registry-viewer", False),
             )
-            for verb, may in (("list", True), ("update", writes), ("delete", writes))
+            for verb, may in (("list", True), ("create", writes), ("delete", writes))
+            for resource in ("imageapprovals", "tagpolicies", "triggerpolicies")
         ),
         (
             local("nobody"),
