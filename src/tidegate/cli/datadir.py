@@ -4,7 +4,7 @@ DATA/
   server.lock     held by the server that runs here; names its process
   metadata.db     SQLite, with -wal and -shm beside it (unless the database is PostgreSQL)
   write.lock      taken around each SQLite commit, by servers and commands alike
-  blobs/ uploads/ quarantine/   see storage/layout.py
+  blobs/ uploads/ quarantine/ cache/ fills/   see storage/layout.py
   tls/            authority and certificate of --tls-listen
   audit.log
 """

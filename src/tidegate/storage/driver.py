@@ -8,6 +8,8 @@ raise `StorageError`. The suite `tests/conformance/storage_driver.py` states the
 from collections.abc import AsyncIterator
 from typing import NamedTuple, Protocol, runtime_checkable
 
+from tidegate.storage.fills import FillFile
+
 
 class Entry(NamedTuple):
     """One stored file: its path, its size in bytes, its last write in epoch seconds."""
@@ -81,3 +83,10 @@ class LocalFiles(Protocol):
 
     def open(self, path: str) -> int:
         """A descriptor open for reading, the caller's to close; `BlobMissing` if no such file."""
+
+    def grow(self, path: str, target: str, size: int) -> FillFile:
+        """A file that grows to `size` bytes at `path` and then belongs at `target`; made if need
+        be. Blocks; `StorageFull`."""
+
+    def room(self) -> tuple[int, int]:
+        """Bytes that are free for us, and bytes that there are in all."""

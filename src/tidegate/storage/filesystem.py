@@ -18,6 +18,7 @@ from tidegate.storage import posix
 from tidegate.storage.driver import Entry, Writer
 from tidegate.storage.errors import PathRefused, StorageError, UploadTruncated
 from tidegate.storage.filesystem_writer import FilesystemWriter, hold
+from tidegate.storage.fills import FillFile
 
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
@@ -100,6 +101,18 @@ class Filesystem:
             return os.open(self._locate(path), os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
         except OSError as error:
             raise posix.storage_error(error, path) from error
+
+    def grow(self, path: str, target: str, size: int) -> FillFile:
+        file, end = self._locate(path), self._locate(target)
+        with posix.storage_errors(path):
+            self._make_directory(os.path.dirname(file))
+            self._make_directory(os.path.dirname(end))
+        return FillFile(file, end, size)
+
+    def room(self) -> tuple[int, int]:
+        with posix.storage_errors(self._root):
+            found = os.statvfs(self._root)
+        return found.f_bavail * found.f_frsize, found.f_blocks * found.f_frsize
 
     def close(self) -> None:
         """End the pool's threads, after what they are doing."""

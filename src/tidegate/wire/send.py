@@ -12,14 +12,17 @@ from tidegate.wire.offload import BUFFER, PLAIN_THREADS, settle
 Send = Callable[[Any], Awaitable[None]]
 
 
-async def send_file(scope: dict[str, Any], send: Send, fd: int, offset: int, count: int) -> None:
-    """Send `count` bytes of the file from `offset` as the answer's whole body.
+async def send_file(
+    scope: dict[str, Any], send: Send, fd: int, offset: int, count: int, *, more: bool = False
+) -> None:
+    """Send `count` bytes of the file from `offset` as the answer's body, or `more` of it follows.
 
     `http.response.start` has been sent, with Content-Length. The descriptor stays the caller's.
     Raises ClientGone and FileEnded; the connection is then closed, and there is nothing to answer.
     """
     if ZERO_COPY in scope.get("extensions", {}):
-        await send({"type": ZERO_COPY, "file": fd, "offset": offset, "count": count})
+        message = {"type": ZERO_COPY, "file": fd, "offset": offset, "count": count}
+        await send({**message, "more_body": True} if more else message)
         return
     left = 0 if scope["method"] == "HEAD" else count
     while left:
@@ -28,6 +31,6 @@ async def send_file(scope: dict[str, Any], send: Send, fd: int, offset: int, cou
         if not content:
             raise FileEnded(f"{left} bytes before the promised end")
         left -= len(content)
-        await send({"type": "http.response.body", "body": content, "more_body": left > 0})
-    if not count or scope["method"] == "HEAD":
+        await send({"type": "http.response.body", "body": content, "more_body": more or left > 0})
+    if not more and (not count or scope["method"] == "HEAD"):
         await send({"type": "http.response.body", "body": b""})

@@ -61,3 +61,17 @@ def test_a_blob_in_the_wrong_directory_is_no_blob() -> None:
 
 def test_a_path_leads_back_to_its_upload() -> None:
     assert layout.upload_id(layout.upload_path("0123456789abcdef" * 2)) == "0123456789abcdef" * 2
+
+
+def test_a_copy_lies_apart_and_leads_back_to_its_digest() -> None:
+    assert layout.cache_path(EMPTY) == f"cache/sha256/e3/{EMPTY.encoded}"
+    assert layout.cached_digest(layout.cache_path(EMPTY)) == EMPTY
+    assert layout.cached_digest(layout.blob_path(EMPTY)) is None
+
+
+def test_a_copy_grows_under_the_name_of_its_digest_and_its_source() -> None:
+    path = layout.fill_path(EMPTY, "quay.io")
+    assert path.startswith(f"fills/sha256/{EMPTY.encoded}-")
+    assert path != layout.fill_path(EMPTY, "docker.io")
+    with pytest.raises(DigestInvalid):
+        layout.fill_path(Digest("sha256:../x"), "quay.io")
