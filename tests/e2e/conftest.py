@@ -7,6 +7,7 @@ from typing import Any, Protocol
 
 import pytest
 
+from tests.kube_apiserver import Cluster, kube_cluster
 from tests.registry_client import RegistryClient, client_of
 from tests.server import Server, serving
 from tests.tools import run, unavailable
@@ -50,6 +51,13 @@ def api(server: Server) -> Iterator[RegistryClient]:
     assert server.ready(), server.log
     assert server.worker_ids() == workers, f"a worker died\n{server.log}"
     assert "Traceback" not in server.log, server.log
+
+
+@pytest.fixture(scope="session")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    """One Kubernetes API server for all tests, each of which uses namespaces of its own."""
+    with kube_cluster(tmp_path_factory.mktemp("cluster")) as running:
+        yield running
 
 
 @pytest.fixture
