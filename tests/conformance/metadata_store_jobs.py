@@ -230,7 +230,7 @@ class Ends:
             await db.write(add("a", 10.0, project="shop"))
             await db.write(add("b", 10.0, project="lab"))
             job = await taken(db, "one", 10.0)
-            await db.write(lambda tx: jobs.drop_project(tx, "shop"))
+            await db.write(lambda tx: jobs.drop_project(tx, "shop", 5))
             assert not await db.write(lambda tx: jobs.finish(tx, job, 11.0, again_at=None))
             assert names(await jobs.listing(db, None, ("", "", ""), 10)) == ["b"]
 

@@ -28,6 +28,7 @@ from tidegate.images import serving as images_serving
 from tidegate.images.quota_status import QuotaStorage
 from tidegate.images.streams.hosts import Hosts
 from tidegate.kinds import serving as kinds_serving
+from tidegate.kinds.work import serving as work_serving
 from tidegate.metastore.database import Database
 from tidegate.metastore.documents import Documents
 from tidegate.metastore.errors import (
@@ -49,6 +50,7 @@ def served_resources(
     """Every resource of the API with what serves it, in the order of discovery."""
     return [
         *kinds_serving.serve(store, lambda resource: QuotaStorage(resource, store, database)),
+        *work_serving.serve(database, time.time),
         *images_serving.serve(
             store, database, authorizer, hosts, settings.undelete_window, time.time
         ),

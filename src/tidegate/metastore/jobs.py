@@ -117,9 +117,13 @@ def drop_finished(tx: Transaction, kind: str, name: str) -> None:
     tx.execute("DELETE FROM jobs WHERE kind = ? AND name = ? AND due_at IS NULL", (kind, name))
 
 
-def drop_project(tx: Transaction, project: str) -> None:
-    """Forget the work of a project that is going."""
-    tx.execute("DELETE FROM jobs WHERE project = ?", (project,))
+def drop_project(tx: Transaction, project: str, limit: int) -> int:
+    """Forget up to `limit` jobs of a project that is going; how many they were."""
+    return tx.execute(
+        "DELETE FROM jobs WHERE (kind, name) IN"
+        " (SELECT kind, name FROM jobs WHERE project = ? LIMIT ?)",
+        (project, limit),
+    )
 
 
 def claim(

@@ -7,7 +7,7 @@ Bytes are left to garbage collection, which finds that no row names them.
 
 import msgspec
 
-from tidegate.metastore import deleted, usage
+from tidegate.metastore import deleted, jobs, usage
 from tidegate.metastore.database import Database, Transaction
 from tidegate.metastore.expiry import remove_part
 
@@ -78,13 +78,15 @@ async def purge_all(db: Database, project: str) -> bool:
 def purge(tx: Transaction, project: str, limit: int) -> bool:
     """Remove up to `limit` rows of what the project's repositories hold; False when none is left.
 
-    One repository after the other.
+    One repository after the other, then the project's jobs.
     """
     rows = tx.fetch(
         "SELECT id, name FROM repositories WHERE name > ? AND name < ? ORDER BY name LIMIT 1",
         (f"{project}/", f"{project}{_END}"),
     )
     if not rows:
+        if jobs.drop_project(tx, project, limit):
+            return True
         _purge_uploads(tx, project)
         deleted.forget_project(tx, project)
         usage.forget(tx, project)

@@ -143,7 +143,7 @@ async def use_jobs(db: Database) -> None:
         jobs.claim(tx, "copy", "i", 6.0, 9.0, "quay.io")
         jobs.drop_finished(tx, "copy", "one")
         jobs.drop(tx, "copy", "one")
-        jobs.drop_project(tx, "lab")
+        jobs.drop_project(tx, "lab", 5)
 
     await db.write(unit)
     await jobs.next_due(db, "copy")

@@ -11,13 +11,16 @@ from tidegate.auth.rbac.shorthand import TO, cluster_role, gathering_role
 _TO_BASIC_USER = "authorization.openshift.io/aggregate-to-basic-user"
 
 # Here: what OpenShift has not. Tags with all of their history, deleted ones that come back, and
-# rules on names, which whoever administers a project makes and the others read.
+# rules on names, which whoever administers a project makes and the others read, as they read what
+# the server has to do for it.
 _HISTORY = "get | image.openshift.io | imagestreamtags/history"
 _RESTORE = (
     "create | image.openshift.io | imagestreams/undelete imagestreamtags/rollback"
     " imagestreamtags/undelete"
 )
-_READ_POLICIES = "READ | tidegate.io | imageapprovals imagechanges tagpolicies triggerpolicies"
+_READ_POLICIES = (
+    "READ | tidegate.io | backgroundjobs imageapprovals imagechanges tagpolicies triggerpolicies"
+)
 _WRITE_POLICIES = "WRITE | tidegate.io | imageapprovals tagpolicies triggerpolicies"
 
 _ADMIN_IMAGES = (
@@ -344,6 +347,7 @@ def _cluster() -> list[ClusterRole]:
             "READ | PROJECT | projectrequests",
             "READ | QUOTA | clusterresourcequotas clusterresourcequotas/status",
             "READ | USER | groups identities useridentitymappings users",
+            "get list | tidegate.io | clusterbackgroundjobs upstreams",
             "create | AUTHZ | localresourceaccessreviews localsubjectaccessreviews"
             " resourceaccessreviews selfsubjectrulesreviews subjectaccessreviews"
             " subjectrulesreviews",

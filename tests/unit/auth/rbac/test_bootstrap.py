@@ -148,6 +148,11 @@ REQUEST = of("project.openshift.io", "create", "projectrequests")
             for verb, may in (("list", True), ("create", writes), ("delete", writes))
             for resource in ("imageapprovals", "tagpolicies", "triggerpolicies")
         ),
+        *(
+            (local(role), of("tidegate.io", verb, "backgroundjobs", SHOP), may)
+            for role in ("admin", "edit", "view", "registry-viewer")
+            for verb, may in (("get", True), ("list", True), ("delete", False))
+        ),
         (
             local("nobody"),
             of("image.openshift.io", "get", "imagestreamtags/history", "openshift"),
