@@ -1,9 +1,6 @@
 """Keeps the change log from growing without end; a watch from further back has to begin anew."""
 
-import asyncio
-import logging
-
-from tidegate.controllers.setback import log_setback
+from tidegate.controllers.turns import every
 from tidegate.metastore import changes
 from tidegate.metastore.database import Database
 
@@ -13,14 +10,11 @@ KEPT_CHANGES = 100_000
 KEPT_BYTES = 256 * 1024 * 1024
 """Of documents before and after: a bound for whoever changes a large one again and again."""
 
-_LOG = logging.getLogger(__name__)
-
 
 async def compact_changes(database: Database, interval: float) -> None:
     """Every `interval` seconds drop what is beyond the bounds above; until cancelled."""
-    while True:
-        try:
-            await changes.keep_newest(database, KEPT_CHANGES, KEPT_BYTES)
-        except Exception as error:  # noqa: BLE001  the top of a loop: logged, and tried again
-            log_setback(_LOG, "compacting the change log", error)
-        await asyncio.sleep(interval)
+    await every(
+        interval,
+        "compacting the change log",
+        lambda: changes.keep_newest(database, KEPT_CHANGES, KEPT_BYTES),
+    )

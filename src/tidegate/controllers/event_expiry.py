@@ -1,8 +1,6 @@
 """Events are news: an hour after they were last recorded they go, as in Kubernetes."""
 
-import asyncio
 import logging
-import random
 import time
 from collections.abc import Sequence
 from functools import partial
@@ -10,7 +8,7 @@ from functools import partial
 from tidegate.apimachinery.durations import epoch_seconds
 from tidegate.apimachinery.store import DocumentTransaction, Key, ObjectStore
 from tidegate.auth.stored import read
-from tidegate.controllers.setback import log_setback
+from tidegate.controllers.turns import every
 from tidegate.kinds.event import EVENTS, Event
 
 LIFETIME = 3600.0
@@ -22,18 +20,14 @@ _LOG = logging.getLogger(__name__)
 
 
 async def expire_events(store: ObjectStore, interval: float) -> None:
-    """Every `interval` seconds remove what is older than `LIFETIME`; until cancelled.
+    """Every `interval` seconds remove what is older than `LIFETIME`; until cancelled."""
 
-    Each worker runs it, as removing is harmless twice; they start at odds.
-    """
-    while True:
-        await asyncio.sleep(random.uniform(0.5, 1.0) * interval)  # noqa: S311  no secret
-        try:
-            expired = await remove_events(store, time.time() - LIFETIME)
-            if expired:
-                _LOG.info("removed %d old events", expired)
-        except Exception as error:  # noqa: BLE001  the top of a loop: logged, and tried again
-            log_setback(_LOG, "removing old events", error)
+    async def turn() -> None:
+        expired = await remove_events(store, time.time() - LIFETIME)
+        if expired:
+            _LOG.info("removed %d old events", expired)
+
+    await every(interval, "removing old events", turn)
 
 
 async def remove_events(store: ObjectStore, before: float) -> int:

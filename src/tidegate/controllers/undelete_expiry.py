@@ -4,13 +4,11 @@ Streams and Images as they were, the rows of deleted streams, and the events tha
 it was deleted. Bytes stay until garbage is collected.
 """
 
-import asyncio
 import logging
-import random
 import time
 from functools import partial
 
-from tidegate.controllers.setback import log_setback
+from tidegate.controllers.turns import every
 from tidegate.metastore import deleted, expiry
 from tidegate.metastore.database import Database
 
@@ -21,18 +19,14 @@ _LOG = logging.getLogger(__name__)
 
 
 async def expire_deleted(database: Database, window: float, interval: float) -> None:
-    """Every `interval` seconds forget what was deleted over `window` seconds ago; until cancelled.
+    """Every `interval` seconds forget what was deleted `window` seconds ago; until cancelled."""
 
-    Each worker runs it, as forgetting is harmless twice; they start at odds.
-    """
-    while True:
-        await asyncio.sleep(random.uniform(0.5, 1.0) * interval)  # noqa: S311  no secret
-        try:
-            forgotten = await forget(database, time.time() - window)
-            if forgotten:
-                _LOG.info("forgot %d deleted streams, images and tags", forgotten)
-        except Exception as error:  # noqa: BLE001  the top of a loop: logged, and tried again
-            log_setback(_LOG, "forgetting what was deleted", error)
+    async def turn() -> None:
+        forgotten = await forget(database, time.time() - window)
+        if forgotten:
+            _LOG.info("forgot %d deleted streams, images and tags", forgotten)
+
+    await every(interval, "forgetting what was deleted", turn)
 
 
 async def forget(database: Database, before: float) -> int:
