@@ -39,7 +39,7 @@ check: $(VENV)/.dev ## format, lint, types, import floors
 conformance: $(VENV)/.dev ## the OCI distribution conformance program (a Go module)
 	$(PY) -m pytest tests/clients/test_oci_conformance.py
 
-clients: $(VENV)/.dev ## real clients as black boxes: skopeo, podman, buildah, crane, oras, regctl, helm
+clients: $(VENV)/.dev ## real clients as black boxes: docker, containerd, podman, skopeo, buildah, crane, oras, regctl, helm
 	$(PY) -m pytest tests/clients --ignore=tests/clients/test_oci_conformance.py
 
 e2e: $(VENV)/.dev ## kill -9, full disk, restart, many connections
