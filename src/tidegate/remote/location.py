@@ -28,7 +28,7 @@ class Location:
     def of(cls, spec: PullSpec) -> "Location":
         """The repository that a pull spec is about, with Docker Hub where it names no registry."""
         full = spec.docker_client_defaults()
-        host = full.registry.lower()
+        host = full.registry.lower().removesuffix(":443")  # or a rule about it could be evaded
         return cls(DOCKER_HUB if host in HUB_ALIASES else host, full.repository_name())
 
     def at(self, reference: str) -> str:

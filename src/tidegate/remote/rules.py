@@ -48,12 +48,13 @@ class RegistryRules:
 
     def sources(self, location: Location, *, by_digest: bool) -> list[Source]:
         """Mirrors in their order, then the repository itself; `RegistryBlocked` if none is left."""
-        matching = [
+        if self.allowed and not _any_matches(self.allowed, location):
+            raise RegistryBlocked(f"registry {location.host} blocked")
+        matching = _most_specific(
             (length, rule)
             for rule in (self.digest_mirrors if by_digest else self.tag_mirrors)
             if (length := _matched(rule.source, location)) is not None
-        ]
-        matching.sort(key=lambda each: -each[0])  # the most specific first; stable among equals
+        )
         wanted = [
             Source(mirrored, self.is_insecure(mirrored), mirror=True)
             for mirrored in _distinct(_mirrored(matching, location))
@@ -61,7 +62,8 @@ class RegistryRules:
         ][:MIRROR_LIMIT]
         if all(rule.contact_source for _, rule in matching):
             wanted.append(Source(location, self.is_insecure(location), mirror=False))
-        found = [each for each in wanted if not self.is_blocked(each.location)]
+        # whose mirrors may be asked is decided by what was wanted, as by the policy of a node
+        found = [each for each in wanted if not _any_matches(self.blocked, each.location)]
         if not found:
             raise RegistryBlocked(f"registry {location.host} blocked")
         return found
@@ -105,6 +107,15 @@ def _matched(entry: str, location: Location) -> int | None:
     if slash and f"{location.repository}/".startswith(f"{path}/"):
         return len(host) + 1 + len(path)
     return None if slash else len(host)
+
+
+def _most_specific(matching: Iterable[tuple[int, MirrorRule]]) -> list[tuple[int, MirrorRule]]:
+    """Of the rules that match, those whose source covers most; a wildcard gives way to a name."""
+    ranked = [
+        ((length, not rule.source.startswith("*")), length, rule) for length, rule in matching
+    ]
+    best = max((rank for rank, _, _ in ranked), default=None)
+    return [(length, rule) for rank, length, rule in ranked if rank == best]
 
 
 def _mirrored(matching: Iterable[tuple[int, MirrorRule]], location: Location) -> Iterator[Location]:
