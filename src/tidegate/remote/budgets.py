@@ -4,15 +4,27 @@ All processes share the answer, so it is kept in the database, which this room d
 `metastore.upstreams.Upstreams` is made to this form. `NoBudgets` is for a command that runs alone.
 """
 
+from enum import IntEnum
 from typing import Protocol
+
+
+class Urgency(IntEnum):
+    """Who waits for what is asked of another registry."""
+
+    NOW = 0
+    """A client of ours, in the middle of a pull."""
+    ASKED = 1
+    """Somebody who asked for an import."""
+    BACKGROUND = 2
+    """Nobody: it is time to look."""
 
 
 class Budgets(Protocol):
     """How many requests other registries allow, learned from what they say.
 
     `host` is the registry as people write it, `account` who is logged in there ("" for nobody),
-    since registries count by account; times are in seconds. Urgency is `gateway.Urgency`: what is
-    less urgent leaves a part to what is more.
+    since registries count by account; times are in seconds. What is less urgent leaves a part to
+    what is more.
     """
 
     async def wait(self, host: str, account: str, urgency: int, *, counted: bool) -> "Wait":

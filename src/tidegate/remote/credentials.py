@@ -8,6 +8,7 @@ error; what is malformed is no credential, and no fault of whoever wants to pull
 import base64
 import binascii
 from collections.abc import Iterable, Iterator, Mapping
+from hashlib import sha256
 from typing import Any, NamedTuple
 
 import msgspec
@@ -28,9 +29,16 @@ class Credential(NamedTuple):
     password: str
     identity_token: str = ""
 
+    @property
+    def account(self) -> str:
+        """Who it is, in a text that gives nobody access: a token has no name of its own."""
+        if self.username and self.username != _IDENTITY_TOKEN_USER:
+            return self.username[:100]
+        return f"token {sha256(self.identity_token.encode()).hexdigest()[:12]}"
+
     def __repr__(self) -> str:
         """Whose it is: the rest is for nobody's log."""
-        return f"Credential({self.username!r})"
+        return f"Credential({self.account!r})"
 
 
 class _Entry(NamedTuple):

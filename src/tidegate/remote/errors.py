@@ -47,6 +47,14 @@ class Unavailable(RemoteError):
     """The server cannot be reached, is too slow, or fails; a later call may succeed."""
 
 
+class DetourUnavailable(Unavailable):
+    """The server answered, and led to another one that cannot be reached."""
+
+
+class LeftAlone(Unavailable):
+    """It failed so often that it is not asked for a while."""
+
+
 class InsecureOnly(RemoteError):
     """The registry speaks no TLS, or has a certificate that is not believed."""
 

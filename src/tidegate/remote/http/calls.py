@@ -9,18 +9,18 @@ for is refused, so what is taken in is as large as what came.
 import asyncio
 import time
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import httpcore
 
 from tidegate import __version__
 from tidegate.remote.errors import ContentInvalid, RemoteError, Unavailable
-from tidegate.remote.http.redirects import Origin, origin_of, shown
+from tidegate.remote.http.redirects import Headers, Origin, origin_of, shown
 from tidegate.remote.http.trust import Trust, tls_context
 
-CONNECT = 10.0
+CONNECT = 5.0
 """Seconds for a name to resolve, a connection to be made, and TLS to be agreed on."""
 ANSWER = 30.0
 """Seconds from the request to the end of the answer's head."""
@@ -41,6 +41,8 @@ DRAINED = 16 * 1024
 
 _TIMEOUTS = {"connect": CONNECT, "pool": CONNECT, "read": STALL, "write": STALL}
 
+_OURS: Headers = (("User-Agent", f"tidegate/{__version__}"), ("Accept-Encoding", "identity"))
+
 Body = bytes | Callable[[], AsyncIterator[bytes]]
 
 
@@ -50,7 +52,7 @@ class Call:
 
     method: str
     url: str
-    headers: Mapping[str, str] = field(default_factory=dict)
+    headers: Headers = ()
     body: Body = b""
     length: int | None = None
 
@@ -191,12 +193,10 @@ async def _respond(pool: httpcore.AsyncConnectionPool, call: Call) -> httpcore.R
     with _failures(where):
         async with asyncio.timeout(None) as deadline:
             content = _body(call, deadline)
-            headers = {"User-Agent": f"tidegate/{__version__}", "Accept-Encoding": "identity"}
-            headers |= {**call.headers, **_framing(call)}
             request = httpcore.Request(
                 call.method,
                 call.url,
-                headers=[("Host", _host(call.url)), *headers.items()],
+                headers=[("Host", _host(call.url)), *_OURS, *call.headers, *_framing(call)],
                 content=content,
                 extensions={"timeout": _TIMEOUTS},
             )
@@ -208,14 +208,13 @@ def _host(url: str) -> str:
     return str(origin_of(url)).partition("://")[2]
 
 
-def _framing(call: Call) -> dict[str, str]:
-    if callable(call.body):
-        if call.length is None:
-            return {"Transfer-Encoding": "chunked"}
-        return {"Content-Length": str(call.length)}
-    if call.body or call.method in ("POST", "PUT", "PATCH"):
-        return {"Content-Length": str(len(call.body))}
-    return {}
+def _framing(call: Call) -> Headers:
+    if not callable(call.body):
+        has_body = call.body or call.method in ("POST", "PUT", "PATCH")
+        return [("Content-Length", str(len(call.body)))] if has_body else []
+    if call.length is None:
+        return [("Transfer-Encoding", "chunked")]
+    return [("Content-Length", str(call.length))]
 
 
 async def _body(call: Call, deadline: asyncio.Timeout) -> AsyncIterator[bytes]:

@@ -82,7 +82,7 @@ async def _connected(addresses: list[str], port: int) -> socket.socket:
 
 def _share(left: int) -> float | None:
     """Seconds for an address when others are left to try; the last has what remains."""
-    return None if left == 1 else 3.0
+    return None if left == 1 else 2.0
 
 
 async def _connect(address: str, port: int) -> socket.socket:

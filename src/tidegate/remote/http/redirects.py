@@ -4,7 +4,7 @@ Invariant: what proves who asks, or says what was asked before, goes to the serv
 for: the same scheme, host and port. Once left out it stays out, even if a later hop leads back.
 """
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from typing import NamedTuple
 from urllib.parse import urljoin, urlsplit
 
@@ -50,11 +50,15 @@ def origin_of(url: str) -> Origin:
     return Origin(parts.scheme, host, port or _PORTS[parts.scheme])
 
 
+Headers = Sequence[tuple[str, str]]
+"""Names and values; a name may come again."""
+
+
 class Hop(NamedTuple):
     """Where a request goes next, with which headers."""
 
     url: str
-    headers: Mapping[str, str]
+    headers: Headers
 
 
 def next_hop(hop: Hop, location: str, *, insecure: bool) -> Hop:
@@ -68,8 +72,7 @@ def next_hop(hop: Hop, location: str, *, insecure: bool) -> Hop:
         raise RemoteError(f"{before}: redirects from TLS to {after}, without")
     if before == after:
         return Hop(target, hop.headers)
-    kept = {name: value for name, value in hop.headers.items() if name.lower() in _ANYWHERE}
-    return Hop(target, kept)
+    return Hop(target, [each for each in hop.headers if each[0].lower() in _ANYWHERE])
 
 
 def shown(url: str) -> str:
