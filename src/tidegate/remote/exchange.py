@@ -23,7 +23,7 @@ from tidegate.remote.errors import (
     Unavailable,
 )
 from tidegate.remote.flights import Flights
-from tidegate.remote.http.calls import Answer, Body, Call, Calls
+from tidegate.remote.http.calls import ANSWER, Answer, Body, Call, Calls
 from tidegate.remote.http.following import followed
 from tidegate.remote.http.redirects import Headers, Origin, origin_of
 from tidegate.remote.http.trust import Trust
@@ -60,6 +60,8 @@ class Asked:
     length: int | None = None
     counted: bool = False
     """Whether registries count it: manifests and tags."""
+    patience: float = ANSWER
+    """Seconds for the answer to begin."""
 
 
 class Exchanges:
@@ -82,7 +84,7 @@ class Exchanges:
         """The answer, whatever its status but 401 and 429; RemoteError's kinds otherwise."""
         url = asked.path if "://" in asked.path else f"{peer.origin}/v2/{asked.path}"
         headers = (*asked.headers, *_via(url, via))
-        call = Call(asked.method, url, headers, asked.body, asked.length)
+        call = Call(asked.method, url, headers, asked.body, asked.length, asked.patience)
         await self._admit(peer, asked, urgency)
         header = ""
         if origin_of(url) == peer.origin:

@@ -15,13 +15,13 @@ import httpcore
 
 from tidegate.oci.digest import Digest
 from tidegate.oci.manifest import Descriptor
-from tidegate.remote import blobs, manifests, referrers, tags
+from tidegate.remote import blobs, manifests, pushing, referrers, tags
 from tidegate.remote.addresses import AddressPolicy
 from tidegate.remote.blobs import RemoteBlob
 from tidegate.remote.budgets import Budgets
 from tidegate.remote.budgets import Urgency as Urgency
 from tidegate.remote.credentials import NO_KEYS, Keyring
-from tidegate.remote.errors import RemoteError, SourcesFailed
+from tidegate.remote.errors import RegistryBlocked, RemoteError, SourcesFailed
 from tidegate.remote.exchange import Exchanges
 from tidegate.remote.flights import Flights
 from tidegate.remote.http.calls import Calls
@@ -164,6 +164,43 @@ class Registries:
             )
 
         return await self._first(location, work, by_digest=True)
+
+    async def has_blob(self, location: Location, digest: Digest) -> bool:
+        """Whether the registry itself has a blob; mirrors are for reading."""
+        repository = await self._own(location)
+        about = f"{location}: blob {digest}"
+        return await repository.patiently(lambda: pushing.has_blob(repository, digest), about)
+
+    async def mount_blob(self, location: Location, digest: Digest, source_repository: str) -> bool:
+        """Take a blob over from another repository of the same registry, if it lets us."""
+        check_location(replace(location, repository=source_repository))
+        return await pushing.mount_blob(await self._own(location), digest, source_repository)
+
+    async def push_blob(
+        self, location: Location, digest: Digest, size: int, content: pushing.Content
+    ) -> None:
+        """Push `size` bytes; `content` gives those from an offset on, again after a cut."""
+        await pushing.push_blob(await self._own(location), digest, size, content)
+
+    async def push_manifest(
+        self, location: Location, reference: str, media_type: str, content: bytes
+    ) -> None:
+        """Push a manifest under a tag, or under its own digest."""
+        check_reference(reference)
+        repository = await self._own(location)
+        await repository.patiently(
+            lambda: pushing.push_manifest(repository, reference, media_type, content),
+            location.at(reference),
+        )
+
+    async def _own(self, location: Location) -> Repository:
+        """The repository itself, to be written to."""
+        check_location(location)
+        rules = self._rules()
+        if rules.is_blocked(location):
+            raise RegistryBlocked(f"registry {location.host} blocked")
+        insecure = self._insecure or rules.is_insecure(location)
+        return await self._repository(Source(location, insecure, mirror=False))
 
     async def _shared(
         self,

@@ -16,7 +16,7 @@ from tidegate.remote.answers import refusal
 from tidegate.remote.budgets import Urgency
 from tidegate.remote.errors import ContentMissing, LeftAlone, NoRegistry, RemoteError, Unavailable
 from tidegate.remote.exchange import Asked, Exchanges
-from tidegate.remote.http.calls import Answer, Body
+from tidegate.remote.http.calls import ANSWER, Answer, Body
 from tidegate.remote.http.redirects import Headers, Origin
 from tidegate.remote.location import Location
 from tidegate.remote.memory import Memory
@@ -88,11 +88,12 @@ class Repository:
         body: Body = b"",
         length: int | None = None,
         counted: bool = False,
+        patience: float = ANSWER,
     ) -> AsyncIterator[Answer]:
         """The answer, whatever it is, to a request below the repository or at a given address."""
         place = path if "://" in path else f"{self.location.repository}/{path}"
         wanted = tuple(scopes) or (self.scope(PULL),)
-        asked = Asked(method, place, about, wanted, headers, body, length, counted)
+        asked = Asked(method, place, about, wanted, headers, body, length, counted, patience)
         caller = self._caller
         async with self._exchanges.open(self.peer, asked, caller.urgency, caller.via) as answer:
             if answer.status == 200 or answer.header(_API_VERSION):

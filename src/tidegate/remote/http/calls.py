@@ -23,7 +23,7 @@ from tidegate.remote.http.trust import Trust, tls_context
 CONNECT = 5.0
 """Seconds for a name to resolve, a connection to be made, and TLS to be agreed on."""
 ANSWER = 30.0
-"""Seconds from the request to the end of the answer's head."""
+"""Seconds from the request to the end of the answer's head, unless the call says otherwise."""
 STALL = 30.0
 """Seconds without a byte of a body."""
 
@@ -36,6 +36,8 @@ CONNECTIONS, IDLE_CONNECTIONS, IDLE_FOR = 100, 8, 30.0
 POOLS = 256
 """Servers with connections; the one used longest ago is forgotten when it has none in use."""
 
+PIECE = 1024 * 1024
+"""Bytes of a body that have to be taken within `STALL`."""
 DRAINED = 16 * 1024
 """Bytes that are cheaper to read than a connection is to make."""
 
@@ -48,13 +50,17 @@ Body = bytes | Callable[[], AsyncIterator[bytes]]
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A request. A body that is no bytes is called for its pieces, and has `length` if known."""
+    """A request. A body that is no bytes is called for its pieces, and has `length` if known.
+
+    `patience` is how many seconds the answer has to begin, once all of the request is sent.
+    """
 
     method: str
     url: str
     headers: Headers = ()
     body: Body = b""
     length: int | None = None
+    patience: float = ANSWER
 
 
 class Answer:
@@ -198,7 +204,7 @@ async def _respond(pool: httpcore.AsyncConnectionPool, call: Call) -> httpcore.R
                 call.url,
                 headers=[("Host", _host(call.url)), *_OURS, *call.headers, *_framing(call)],
                 content=content,
-                extensions={"timeout": _TIMEOUTS},
+                extensions={"timeout": {**_TIMEOUTS, "read": max(STALL, call.patience)}},
             )
             return await pool.handle_async_request(request)
 
@@ -221,10 +227,11 @@ async def _body(call: Call, deadline: asyncio.Timeout) -> AsyncIterator[bytes]:
     """The body, piece by piece; from its end on the server has its time to answer."""
     if callable(call.body):
         async for piece in call.body():
-            yield piece
+            for start in range(0, len(piece), PIECE):
+                yield piece[start : start + PIECE]
     elif call.body:
         yield call.body
-    deadline.reschedule(asyncio.get_running_loop().time() + ANSWER)
+    deadline.reschedule(asyncio.get_running_loop().time() + call.patience)
 
 
 @contextmanager
@@ -233,7 +240,7 @@ def _failures(where: str) -> Iterator[None]:
     try:
         yield
     except TimeoutError as error:
-        raise Unavailable(f"{where}: no answer within {ANSWER:g} s") from error
+        raise Unavailable(f"{where}: no answer in time") from error
     except httpcore.PoolTimeout as error:
         raise Unavailable(f"{where}: {CONNECTIONS} requests are under way already") from error
     except (httpcore.TimeoutException, httpcore.NetworkError) as error:
