@@ -16,6 +16,7 @@ from tests.conformance import postgresql
 from tests.conformance.metadata_store import APP, MetadataStoreSuite, image, opened, push, using
 from tests.conformance.metadata_store_blobs import MetadataBlobsSuite
 from tests.conformance.metadata_store_cached import MetadataCachedSuite
+from tests.conformance.metadata_store_imports import MetadataImportsSuite
 from tests.conformance.metadata_store_jobs import MetadataJobsSuite
 from tests.conformance.metadata_store_usage import MetadataUsageSuite
 from tests.conformance.metadata_store_watch import PATIENCE, MetadataWatchSuite, take
@@ -36,6 +37,7 @@ class Suites(
     MetadataWatchSuite,
     MetadataUsageSuite,
     MetadataJobsSuite,
+    MetadataImportsSuite,
     MetadataCachedSuite,
 ):
     """What both engines pass."""

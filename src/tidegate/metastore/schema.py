@@ -47,6 +47,9 @@ garbage collection removes it after the quarantine period.
                    attempts, error                  failures in a row, what the last one said
                    position, done, total            how far it is, as its kind writes it
                    created_at, started_at, finished_at
+    paces          name*, free_at                   when what all processes share may go on
+    import_counts  scheduled, registry, reason*     imports so far, failed ones with a reason
+                   count
     upstreams      host*                            what all processes know of another registry
                    allowance, period, remaining     requests that it allows, as it last said
                    measured_at

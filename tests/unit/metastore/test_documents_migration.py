@@ -41,6 +41,8 @@ def registry(file: Path, url: str) -> str:
             "tag_events",
             "deleted_documents",
             "jobs",
+            "paces",
+            "import_counts",
             "upstreams",
             "tag_checks",
             "cached",

@@ -15,16 +15,19 @@ from tidegate.metastore import (
     changes,
     document_rows,
     history,
+    import_counts,
     jobs,
     keys,
     links,
     manifests,
+    paces,
     repositories,
     schema,
     stream_tags,
     tags,
     uploads,
     users,
+    wanted_tags,
 )
 from tidegate.metastore.database import Database, Row, Transaction, Value
 from tidegate.metastore.manifests import Manifest
@@ -41,6 +44,9 @@ READS_ALL = {
     "UPDATE revision SET compacted = ?",
     "UPDATE revision SET newest = ?",
     "SELECT count(*) FROM users",
+    "SELECT count(*) FROM import_counts",
+    "SELECT scheduled, registry, reason, count FROM import_counts"
+    " ORDER BY scheduled, registry, reason",
     changes.BEYOND,
     "SELECT kid, secret, created_at, retired_at FROM keys ORDER BY created_at, kid",
 }
@@ -154,6 +160,21 @@ async def use_jobs(db: Database) -> None:
         await jobs.listing(db, project, ("", "", ""), 5)
 
 
+async def use_imports(db: Database) -> None:
+    """Call every function that knows what is to be imported, and how often it was."""
+
+    def unit(tx: Transaction) -> None:
+        paces.step(tx, "imports", 1.0, 1.0, 2)
+        import_counts.add(tx, "quay.io", "", scheduled=True)
+
+    app = RepositoryName("shop/app")
+    await db.write(unit)
+    await import_counts.every(db)
+    await wanted_tags.of_stream(db, app, "", 5)
+    await wanted_tags.changed_since(db, app, (0, ""), 5)
+    await wanted_tags.named(db, app, ["one"])
+
+
 async def use_everything(db: Database) -> None:
     """Call every function of the table modules."""
     app, digest, tag = RepositoryName("shop/app"), Digest.of(b"{}"), Tag("v1")
@@ -203,6 +224,7 @@ async def use_everything(db: Database) -> None:
     await watching.aclose()
     await use_documents(db)
     await use_jobs(db)
+    await use_imports(db)
 
 
 def test_every_statement_finds_its_rows_by_an_index(file: Path, url: str) -> None:

@@ -48,6 +48,22 @@ CREATE INDEX jobs_due ON jobs (kind, due_at) WHERE due_at IS NOT NULL;
 CREATE INDEX jobs_due_in_lane ON jobs (kind, lane, due_at) WHERE due_at IS NOT NULL;
 CREATE INDEX jobs_of_project ON jobs (project, kind, name);
 
+CREATE TABLE paces (
+  name {text} NOT NULL PRIMARY KEY,
+  free_at DOUBLE PRECISION NOT NULL
+){by_key};
+
+CREATE TABLE import_counts (
+  scheduled SMALLINT NOT NULL,
+  registry {text} NOT NULL,
+  reason {text} NOT NULL,
+  count BIGINT NOT NULL,
+  PRIMARY KEY (scheduled, registry, reason)
+){by_key};
+
+-- tags of which something is wanted, among many that are only pushed to
+CREATE INDEX stream_tags_wanted ON stream_tags (repository_id, name) WHERE spec IS NOT NULL;
+
 CREATE TABLE upstreams (
   host {text} NOT NULL PRIMARY KEY,
   allowance BIGINT,
