@@ -32,6 +32,7 @@ from tidegate.remote.manifests import RemoteManifest as RemoteManifest
 from tidegate.remote.peers import Peer, check_location, check_reference
 from tidegate.remote.repository import Caller, Proofs, Repository
 from tidegate.remote.rules import RegistryRules, Source
+from tidegate.remote.web import Web
 
 T = TypeVar("T")
 
@@ -74,6 +75,10 @@ class Gateway:
         return Registries(
             self._rules, self._exchanges, self._flights, self._proofs, keyring, insecure, caller
         )
+
+    def web(self) -> Web:
+        """Plain calls to anywhere, for webhooks and gates."""
+        return Web(self._calls, self._rules)
 
     async def close(self) -> None:
         """End what is under way and let go of every connection."""
@@ -135,9 +140,18 @@ class Registries:
 
     @asynccontextmanager
     async def blob(
-        self, location: Location, digest: Digest, *, offset: int = 0, size: int | None = None
+        self,
+        location: Location,
+        digest: Digest,
+        *,
+        offset: int = 0,
+        size: int | None = None,
+        turn: int = 0,
     ) -> AsyncIterator[RemoteBlob]:
-        """A blob, or `size` bytes of it from `offset` on; compare its size before storing it."""
+        """A blob, or `size` bytes of it from `offset` on; compare its size before storing it.
+
+        `turn` says how often it went wrong after it had begun: then another source comes first.
+        """
         async with AsyncExitStack() as stack:
 
             async def work(repository: Repository) -> RemoteBlob:
@@ -145,7 +159,9 @@ class Registries:
                     blobs.opened(repository, digest, offset, size)
                 )
 
-            yield await self._first(location, work, by_digest=True)
+            sources = self._sources(location, by_digest=True)
+            first = turn % len(sources)
+            yield await self._tried(sources[first:] + sources[:first], work)
 
     async def tags(self, location: Location) -> list[str]:
         """The tags of a repository, all pages of them, within limits."""
