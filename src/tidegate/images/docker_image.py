@@ -1,4 +1,4 @@
-"""The Image of content that this registry holds: what its manifest and configuration say.
+"""The Image of a manifest that this registry holds: what that and its configuration say.
 
 Pure: bytes in, an Image out, whatever the bytes are. The manifest and the configuration stay
 content; the Image carries neither as text.
@@ -25,18 +25,22 @@ def image_of(
     config: bytes | None,
     reference: str,
     created: str = "",
+    *,
+    managed: bool = True,
 ) -> Image:
     """The Image of a manifest in this registry, which is pulled as `reference`.
 
-    `created` is when it came, in RFC 3339: an index shows it as its age.
+    `created` is when it came, in RFC 3339: an index shows it as its age. One that is not `managed`
+    has its blobs in another registry.
     """
     found = described(digest, media_type, content, config, created)
+    annotations = {MANIFEST_BLOB_STORED: "true", LAYERS_ORDER: ASCENDING}
     return Image(
         api_version=API_VERSION,
         kind="Image",
         metadata=ObjectMeta(
             name=digest,
-            annotations={MANAGED: "true", MANIFEST_BLOB_STORED: "true", LAYERS_ORDER: ASCENDING},
+            annotations={MANAGED: "true", **annotations} if managed else annotations,
         ),
         docker_image_reference=reference,
         docker_image_metadata=found.metadata,

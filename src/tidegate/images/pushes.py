@@ -72,8 +72,12 @@ class _Image(msgspec.Struct, rename="camel"):
     @property
     def is_pushed(self) -> bool:
         """Whether it says what a push found in the content, and not what somebody posted."""
-        said = self.metadata.annotations
-        return said.get(MANAGED) == said.get(MANIFEST_BLOB_STORED) == "true"
+        return self.is_content and self.metadata.annotations.get(MANAGED) == "true"
+
+    @property
+    def is_content(self) -> bool:
+        """Whether it says what a push or an import found in the content."""
+        return self.metadata.annotations.get(MANIFEST_BLOB_STORED) == "true"
 
 
 _DECODE = msgspec.json.Decoder(_Image).decode
@@ -179,6 +183,14 @@ def keep_image(tx: Transaction, digest: Digest, image: Image | None) -> int:
     return _keep(tx, digest, image, find_image(tx, digest))
 
 
+def keep_imported(tx: Transaction, digest: Digest, image: Image) -> None:
+    """Store the Image of an imported manifest, unless a push or an import has."""
+    existing = find_image(tx, digest)
+    if existing is None or not _DECODE(existing.body).is_content:
+        image.metadata.uid = image.metadata.uid or str(uuid.uuid4())
+        _replace(tx, digest, image, existing)
+
+
 def _keep(tx: Transaction, digest: Digest, image: Image | None, existing: Document | None) -> int:
     if existing is not None:
         kept = _DECODE(existing.body)
@@ -186,15 +198,25 @@ def _keep(tx: Transaction, digest: Digest, image: Image | None, existing: Docume
             return kept.docker_image_metadata.size
     if image is None:
         raise ImageGone(digest)
+    return _replace(tx, digest, image, existing)
+
+
+def _replace(tx: Transaction, digest: Digest, image: Image, existing: Document | None) -> int:
+    """Store an Image in place of one that says less; the bytes of the image."""
     image.signatures = signatures.waiting(DocumentUnit(tx), digest)
     metadata = image.metadata
     if existing is not None:
         posted = _WHOLE(existing.body)
+        if _DECODE(existing.body).is_content:  # imported, with a configuration that may be there
+            image.docker_image_metadata = posted.docker_image_metadata
+            image.docker_image_layers = posted.docker_image_layers
         image.signatures = posted.signatures + image.signatures
         metadata.uid = posted.metadata.uid
         metadata.creation_timestamp = posted.metadata.creation_timestamp
         metadata.labels = posted.metadata.labels
-        metadata.annotations = {**posted.metadata.annotations, **metadata.annotations}
+        said = {**posted.metadata.annotations}
+        said.pop(MANAGED, None)  # whoever posted it only claimed that
+        metadata.annotations = {**said, **metadata.annotations}
 
     def encode(revision: int) -> bytes:
         metadata.resource_version = str(revision)

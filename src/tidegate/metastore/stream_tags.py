@@ -218,6 +218,22 @@ async def read_one(db: Database, repository_id: int, name: str) -> ShownTag | No
     return _joined(rows, events)[0]
 
 
+async def read_specs(
+    db: Database, repository: RepositoryName, names: Sequence[str]
+) -> dict[str, str]:
+    """The TagReferences of those tags of a stream of which something is wanted."""
+    found: dict[str, str] = {}
+    for marks, values in batches(names):
+        rows = await db.fetch(
+            "SELECT t.name, t.spec FROM stream_tags t"  # noqa: S608
+            " WHERE t.repository_id = (SELECT id FROM repositories WHERE name = ?)"
+            f" AND t.name IN ({marks}) AND t.spec IS NOT NULL",
+            (repository, *values),
+        )
+        found.update(rows)
+    return found
+
+
 class Extent(NamedTuple):
     """About how much a stream is to read: its repository, and its tags and events up to a bound."""
 

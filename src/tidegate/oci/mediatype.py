@@ -8,6 +8,9 @@ DOCKER_MANIFEST_LIST = "application/vnd.docker.distribution.manifest.list.v2+jso
 MANIFESTS = frozenset({OCI_MANIFEST, DOCKER_MANIFEST})
 INDEXES = frozenset({OCI_INDEX, DOCKER_MANIFEST_LIST})
 
+OCI_EMPTY = "application/vnd.oci.empty.v1+json"
+"""Of the configuration of what has none."""
+
 DOCKER_SCHEMA1 = frozenset(
     {
         "application/vnd.docker.distribution.manifest.v1+json",

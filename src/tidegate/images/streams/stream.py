@@ -389,6 +389,11 @@ class Stream:
             if event is not None and event.image:
                 manifests.release(self.tx, self.name, self.repository_id, event.image, now)
 
+    @property
+    def is_changed(self) -> bool:
+        """Whether `save` has something to write."""
+        return self._dirty or bool(self._touched)
+
     def touch(self) -> None:
         """Have `save` put the header: something of it was changed."""
         self._dirty = True
@@ -398,7 +403,7 @@ class Stream:
 
         Raises `LimitExceeded` when what grew is more than the project allows.
         """
-        if not (self._dirty or self._touched):
+        if not self.is_changed:
             return None
         metadata = self.header.metadata
 
