@@ -6,7 +6,7 @@ from tidegate.apimachinery.authorizer import Authorizer
 from tidegate.apimachinery.http.endpoints import Served
 from tidegate.images.image_storage import ImageStorage
 from tidegate.images.image_undelete import ImageUndeletes
-from tidegate.images.imports import ImportStorage
+from tidegate.images.imports.unfetched import ImportStorage
 from tidegate.images.kinds.image import IMAGES
 from tidegate.images.kinds.image_signature import IMAGE_SIGNATURES
 from tidegate.images.kinds.image_stream import IMAGE_STREAMS

@@ -34,6 +34,7 @@ _PAUSE = 0.3
 PULL, PUSH = "pull", "pull,push"
 
 _API_VERSION = "docker-distribution-api-version"
+_SIGNATURES = "x-registry-supports-signatures"
 _PROVEN_FOR = 3600.0
 """Seconds for which a server that answered as a registry is taken for one."""
 
@@ -47,10 +48,11 @@ class Caller:
 
 
 class Proofs:
-    """Which servers have answered as registries do."""
+    """Which servers have answered as registries do, and which of them keep signatures."""
 
     def __init__(self) -> None:
         self._proven: Memory[Origin, bool] = Memory(1024, time.monotonic)
+        self.signing: Memory[Origin, bool] = Memory(1024, time.monotonic)
 
     def __contains__(self, origin: Origin) -> bool:
         return self._proven.get(origin) is not None
@@ -98,7 +100,14 @@ class Repository:
         async with self._exchanges.open(self.peer, asked, caller.urgency, caller.via) as answer:
             if answer.status == 200 or answer.header(_API_VERSION):
                 self._proofs.add(self.peer.origin)
+            if answer.header(_SIGNATURES):
+                self._proofs.signing.put(self.peer.origin, True, _PROVEN_FOR)
             yield answer
+
+    @property
+    def keeps_signatures(self) -> bool:
+        """Whether its server has said that it keeps simple signatures."""
+        return self._proofs.signing.get(self.peer.origin) is not None
 
     def scope(self, actions: str, repository: str = "") -> str:
         """What a token is for, as distribution's token servers read it."""

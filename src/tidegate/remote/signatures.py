@@ -30,9 +30,12 @@ class _Signatures(msgspec.Struct):
 
 
 async def of(repository: Repository, digest: Digest) -> list[bytes]:
-    """The signatures of an image, none where the registry keeps none."""
+    """The signatures of an image, none of a registry that has not said that it keeps them."""
+    if not repository.keeps_signatures:
+        return []
     place = f"{repository.location.repository}/signatures/{digest}"
-    path, about = f"{repository.peer.origin}/extensions/v2/{place}", f"{digest}: signatures"
+    path = f"{repository.peer.origin}/extensions/v2/{place}"
+    about = f"{repository.location.at(digest)}: signatures"
     async with repository.ask("GET", path, about, counted=True) as answer:
         if answer.status != 200:
             error = await repository.refusal(answer, about)

@@ -9,7 +9,7 @@ import pytest
 from tests.unit.images.image_world import World, call
 from tidegate.apimachinery.errors import Invalid, NotFound, UpdateConflict
 from tidegate.apimachinery.store import Key
-from tidegate.images.imports import ImportStorage
+from tidegate.images.imports.unfetched import ImportStorage
 from tidegate.images.kinds.image_stream_import import ImageStreamImport
 from tidegate.metastore.documents import Documents, DocumentUnit
 

@@ -1,0 +1,147 @@
+"""Looking for images in other registries: everything that is wanted, each distinct thing once.
+
+Failures are outcomes, never exceptions: whatever another registry does, the request that asked is
+answered image by image. Nothing is written here.
+"""
+
+import asyncio
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from tidegate.images.imports import statuses
+from tidegate.images.imports.attached import Attached
+from tidegate.images.imports.fetched import Fetched
+from tidegate.images.imports.fetching import Allowance, fetch
+from tidegate.images.imports.planning import Outcome, Sought, Wanted, distinct
+from tidegate.oci.pull_spec import DOCKER_HUB, PullSpec
+from tidegate.remote.credentials import NO_KEYS, Keyring
+from tidegate.remote.errors import (
+    AccessDenied,
+    RateLimited,
+    RemoteError,
+    Unavailable,
+)
+from tidegate.remote.gateway import Gateway, Registries, Urgency
+from tidegate.remote.location import Location
+
+AT_ONCE = 4
+"""Images that are fetched at a time for one import."""
+
+PATIENCE = 600.0
+"""Seconds for all images of one import; what has not come by then has failed."""
+
+HUB_WARNING = (
+    f"{DOCKER_HUB} is asked without credentials, which it allows only a few times an hour for all"
+    " who share this server's address: add a pull secret for it to the project, or import from"
+    " another registry or a mirror"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who looks: with which credentials, and how urgently."""
+
+    keyring: Keyring = NO_KEYS
+    urgency: Urgency = Urgency.ASKED
+
+
+class Looking:
+    """One import's looks at other registries; `warnings` are for whoever asked for it."""
+
+    def __init__(self, gateway: Gateway, caller: Caller, *, attached: bool = True) -> None:
+        self._gateway = gateway
+        self._caller = caller
+        self._attached = attached
+        self._allowance = Allowance()
+        self._turns = asyncio.Semaphore(AT_ONCE)
+        self._ends = time.monotonic() + PATIENCE
+        self.warnings: list[str] = []
+
+    async def all(self, wanted: Sequence[Wanted]) -> list[Outcome]:
+        """What became of each, in order."""
+        sought = distinct(wanted)
+        self._warn_of_hub(sought)
+        async with asyncio.TaskGroup() as group:
+            tasks = {each: group.create_task(self._one(each)) for each in sought}
+        found = {each: task.result() for each, task in tasks.items()}
+        return [_outcome(each, found) for each in wanted]
+
+    async def head(self, sought: Sought) -> str:
+        """The digest that is there now; raises `RemoteError`."""
+        registries = self._registries(sought.insecure)
+        return (await registries.head(sought.location, sought.reference)).digest
+
+    async def tags(self, source: str, *, insecure: bool) -> list[str]:
+        """The tags of a repository; raises `RemoteError`."""
+        location = Location.of(PullSpec.parse(source))
+        try:
+            return await self._registries(insecure).tags(location)
+        except AccessDenied as error:
+            if error.anonymous:
+                raise
+            try:
+                return await self._registries(insecure, NO_KEYS).tags(location)
+            except RemoteError:
+                raise error from None
+
+    async def _one(self, sought: Sought) -> Fetched | RemoteError:
+        async with self._turns:
+            try:
+                async with asyncio.timeout(self._ends - time.monotonic()):
+                    return await self._fetched(sought)
+            except TimeoutError:
+                return Unavailable(f"the import took more than {PATIENCE:.0f} seconds")
+            except RemoteError as error:
+                return error
+
+    async def _fetched(self, sought: Sought) -> Fetched:
+        """The image, without credentials if those of the project are not believed."""
+        registries = self._registries(sought.insecure)
+        try:
+            return await self._whole(registries, sought)
+        except AccessDenied as error:
+            if error.anonymous:
+                raise
+            try:
+                return await self._whole(self._registries(sought.insecure, NO_KEYS), sought)
+            except RemoteError:
+                raise error from None
+
+    async def _whole(self, registries: Registries, sought: Sought) -> Fetched:
+        location, reference, mode, prefer, _ = sought
+        fetched = await fetch(
+            registries, location, reference, mode, prefer, allowance=self._allowance
+        )
+        if not self._attached:
+            return fetched
+        attached = Attached(registries, location, self._allowance)
+        fetched = await attached.of(fetched)
+        self.warnings += attached.faults
+        return fetched
+
+    def _registries(self, insecure: bool, keyring: Keyring | None = None) -> Registries:
+        keys = self._caller.keyring if keyring is None else keyring
+        return self._gateway.registries(keys, insecure=insecure, urgency=self._caller.urgency)
+
+    def _warn_of_hub(self, sought: Sequence[Sought]) -> None:
+        for each in sought:
+            if (
+                each.location.host == DOCKER_HUB
+                and self._caller.keyring.find(each.location) is None
+            ):
+                self.warnings.append(HUB_WARNING)
+                return
+
+
+def _outcome(wanted: Wanted, found: dict[Sought, Fetched | RemoteError]) -> Outcome:
+    sought = wanted.sought
+    if sought is None:
+        return Outcome(wanted, statuses.not_found(wanted.source))
+    result = found[sought]
+    if isinstance(result, Fetched):
+        return Outcome(wanted, statuses.SUCCESS, result)
+    reference = sought.location.at(sought.reference)
+    status = statuses.failed(reference, sought.location, result)
+    later = result.retry_after if isinstance(result, RateLimited) else None
+    return Outcome(wanted, status, later=later)
