@@ -23,6 +23,10 @@ class ImportCount(NamedTuple):
     number: int
 
 
+EVERY = (
+    "SELECT scheduled, registry, reason, count FROM import_counts"
+    " ORDER BY scheduled, registry, reason"
+)
 _ADD = (
     "INSERT INTO import_counts (scheduled, registry, reason, count) VALUES (?, ?, ?, 1)"
     " ON CONFLICT (scheduled, registry, reason) DO UPDATE SET count = import_counts.count + 1"
@@ -43,10 +47,7 @@ def add(tx: Transaction, registry: str, reason: str, *, scheduled: bool) -> None
 
 async def every(db: Database) -> list[ImportCount]:
     """All of them, in the order of their labels."""
-    rows = await db.scan(
-        "SELECT scheduled, registry, reason, count FROM import_counts"
-        " ORDER BY scheduled, registry, reason"
-    )
+    rows = await db.scan(EVERY)
     return [
         ImportCount(bool(scheduled), registry, reason, int(count))
         for scheduled, registry, reason, count in rows

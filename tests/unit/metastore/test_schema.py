@@ -45,8 +45,7 @@ READS_ALL = {
     "UPDATE revision SET newest = ?",
     "SELECT count(*) FROM users",
     "SELECT count(*) FROM import_counts",
-    "SELECT scheduled, registry, reason, count FROM import_counts"
-    " ORDER BY scheduled, registry, reason",
+    import_counts.EVERY,
     changes.BEYOND,
     "SELECT kid, secret, created_at, retired_at FROM keys ORDER BY created_at, kid",
 }
