@@ -10,6 +10,7 @@ import random
 import re
 from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
+from typing import Protocol
 from urllib.parse import urlencode
 
 from tidegate.oci.digest import Digest
@@ -22,7 +23,7 @@ from tidegate.remote.errors import (
     Unavailable,
 )
 from tidegate.remote.http.calls import Answer
-from tidegate.remote.http.redirects import Hop, next_hop
+from tidegate.remote.http.redirects import Hop, next_hop, origin_of
 from tidegate.remote.repository import PULL, PUSH, Repository
 
 SMALL = 64 * 1024
@@ -36,6 +37,29 @@ CLOSING = 300.0
 
 Content = Callable[[int], AsyncIterator[bytes]]
 """A blob's bytes from an offset on."""
+
+
+class Session(Protocol):
+    """Where the address of an upload is kept, for a process that goes on after this one."""
+
+    def recall(self) -> str:
+        """The address that an earlier process kept, or empty."""
+        ...
+
+    def keep(self, address: str) -> None:
+        """Keep the address of the upload as it is now; empty once it has ended."""
+        ...
+
+
+class Unkept:
+    """Nobody goes on after this process."""
+
+    def recall(self) -> str:
+        return ""
+
+    def keep(self, address: str) -> None:
+        del address
+
 
 _BYTES = "application/octet-stream"
 
@@ -74,9 +98,15 @@ async def mount_blob(repository: Repository, digest: Digest, source: str) -> boo
     return False
 
 
-async def push_blob(repository: Repository, digest: Digest, size: int, content: Content) -> None:
+async def push_blob(
+    repository: Repository,
+    digest: Digest,
+    size: int,
+    content: Content,
+    session: Session = Unkept(),  # noqa: B008  it has no state
+) -> None:
     """Push `size` bytes whose digest this is; what a cut left there is not sent again."""
-    await _Upload(repository, digest, size, content).run()
+    await _Upload(repository, digest, size, content, session).run()
 
 
 async def push_manifest(
@@ -107,18 +137,27 @@ class _SessionLost(RemoteError):
 class _Upload:
     """An upload under way: its session's address, and how many bytes the registry has."""
 
-    def __init__(self, repository: Repository, digest: Digest, size: int, content: Content) -> None:
+    def __init__(
+        self,
+        repository: Repository,
+        digest: Digest,
+        size: int,
+        content: Content,
+        kept: Session,
+    ) -> None:
         self._repository = repository
         self._digest = digest
         self._size = size
         self._content = content
         self._about = _about(repository, digest)
         self._scopes = (repository.scope(PUSH),)
+        self._kept = kept
         self._session = ""
         self._offset = 0
 
     async def run(self) -> None:
         """Push it, over as many connections as it takes."""
+        await self._recall()
         cuts = 0
         while True:
             before = self._offset
@@ -135,7 +174,15 @@ class _Upload:
                     raise error
                 await asyncio.sleep(random.uniform(0, 0.2 * 2**cuts))  # noqa: S311
             else:
+                self._kept.keep("")
                 return
+
+    async def _recall(self) -> None:
+        """Go on with what an earlier process left, if the registry still has it."""
+        address = self._kept.recall()
+        if address and origin_of(address) == self._repository.peer.origin:
+            self._session = address
+            await self._find_place()
 
     async def _go_on(self) -> None:
         if not self._session:
@@ -154,6 +201,8 @@ class _Upload:
             if answer.status != 202:
                 raise await self._repository.refusal(answer, self._about)
             self._session, self._offset = _session(self._repository, answer), 0
+        if self._size > SMALL:
+            self._kept.keep(self._session)
 
     async def _send(self) -> None:
         """Stream what the registry does not have yet."""
@@ -176,6 +225,7 @@ class _Upload:
                 raise await self._repository.refusal(answer, self._about)
             taken = _taken(answer)
             self._session = _session(self._repository, answer)
+        self._kept.keep(self._session)
         self._offset = end if taken is None else min(taken, end)
         if self._offset <= begin:
             raise _SessionLost(f"{self._about}: the registry took nothing of what was sent")
