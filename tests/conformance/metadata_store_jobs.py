@@ -236,6 +236,22 @@ class Ends:
 
         using(url, scenario)
 
+    def test_jobs_of_a_beginning_are_dropped_some_at_a_time(self, url: str) -> None:
+        async def scenario(db: Database) -> None:
+            for name in ("shop/a", "shop/a:1", "shop/a:Z~", "shop/a:x", "shop/a2:1", "shop/b:1"):
+                await db.write(add(name, 10.0))
+            counts = [
+                await db.write(lambda tx: jobs.drop_part(tx, "copy", "shop/a:", 2))
+                for _ in range(3)
+            ]
+            assert counts == [2, 1, 0]
+            left = ["shop/a", "shop/a2:1", "shop/b:1"]
+            assert names(await jobs.listing(db, None, ("", "", ""), 10)) == left
+            found = await jobs.named(db, "copy", [*left, "shop/a:1"])
+            assert sorted(found) == left
+
+        using(url, scenario)
+
 
 class Queues:
     """What waits, and in which lane."""

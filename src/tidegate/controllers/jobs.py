@@ -64,11 +64,13 @@ class Postponed(Exception):
 class Ended:
     """What came of a job: when to do it again, and what is to be written in one unit with that.
 
-    `also` runs only if the lease still holds, and records no change: the unit is not durable.
+    `also` runs only if the lease still holds, and records no change: the unit is not durable. An
+    `error` counts as a failure, of work that knows by itself when it is to be tried again.
     """
 
     again_at: float | None
     also: Callable[[Transaction], None] | None = None
+    error: str = ""
 
 
 Work = Callable[[Job, "Progress"], Awaitable["float | Ended | None"]]
@@ -277,7 +279,11 @@ class _Runner:
 
     def _finish(self, job: Job, ended: float | Ended | None, tx: Transaction) -> bool:
         end = ended if isinstance(ended, Ended) else Ended(ended)
-        held = jobs.finish(tx, job, self._time(tx), again_at=end.again_at)
+        now = self._time(tx)
+        if end.error and end.again_at is not None:
+            held = jobs.fail(tx, job, now, end.error, end.again_at)
+        else:
+            held = jobs.finish(tx, job, now, again_at=end.again_at)
         if held and end.also is not None:
             end.also(tx)
         if held and not self._keep:

@@ -22,6 +22,7 @@ is done once more. No change is recorded, so that work which finds nothing new w
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from tidegate.metastore.batches import batches
 from tidegate.metastore.database import Database, Row, Transaction, Value
 
 ABANDONED_AT_ONCE = 2
@@ -31,6 +32,9 @@ ABANDONED_PAUSE = 60.0
 ABANDONED = "the process that did this ended without a word"
 
 ERROR_LENGTH = 1000
+
+LAST = "\x7f"
+"""After every character of a name."""
 
 _COLUMNS = (
     "kind, name, lane, project, due_at, holder, lease_until, attempts, error,"
@@ -110,6 +114,15 @@ def enqueue(
 def drop(tx: Transaction, kind: str, name: str) -> None:
     """Forget a job; whoever does it loses the lease."""
     tx.execute("DELETE FROM jobs WHERE kind = ? AND name = ?", (kind, name))
+
+
+def drop_part(tx: Transaction, kind: str, prefix: str, limit: int) -> int:
+    """Forget up to `limit` jobs whose names begin so, in ASCII; how many they were."""
+    return tx.execute(
+        "DELETE FROM jobs WHERE kind = ? AND name IN"
+        " (SELECT name FROM jobs WHERE kind = ? AND name >= ? AND name < ? LIMIT ?)",
+        (kind, kind, prefix, f"{prefix}{LAST}", limit),
+    )
 
 
 def drop_finished(tx: Transaction, kind: str, name: str) -> None:
@@ -310,6 +323,18 @@ async def find(db: Database, kind: str, name: str) -> Job | None:
         (kind, name),
     )
     return _job(rows[0]) if rows else None
+
+
+async def named(db: Database, kind: str, names: Sequence[str]) -> dict[str, Job]:
+    """These jobs of a kind, as far as there are any."""
+    found: dict[str, Job] = {}
+    for marks, values in batches(names):
+        rows = await db.fetch(
+            f"SELECT {_COLUMNS} FROM jobs WHERE kind = ? AND name IN ({marks})",  # noqa: S608  our own names
+            (kind, *values),
+        )
+        found.update((row[1], _job(row)) for row in rows)
+    return found
 
 
 async def listing(

@@ -300,6 +300,21 @@ def test_what_an_end_writes_is_kept_with_it(url: str) -> None:
     in_world(url, scenario)
 
 
+def test_work_may_say_itself_when_it_is_tried_again_after_a_failure(url: str) -> None:
+    async def scenario(world: World) -> None:
+        async def work(job: Job, progress: Progress) -> Ended:
+            return Ended(world.time.now + 900, error="no such tag")
+
+        await world.add("a", due=1000.0)
+        world.run(work)
+        await world.until(lambda: len(world.done) == 3)
+        assert [at for _, at in world.done] == [1000.0, 1900.0, 2800.0]
+        failed = await world.find("a")
+        assert (failed.attempts, failed.error) >= (2, "no such tag")
+
+    in_world(url, scenario)
+
+
 def test_work_that_lost_its_lease_is_stopped_and_writes_nothing(url: str) -> None:
     async def scenario(world: World) -> None:
         stopped = asyncio.Event()

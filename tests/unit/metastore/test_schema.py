@@ -149,12 +149,14 @@ async def use_jobs(db: Database) -> None:
         jobs.drop_finished(tx, "copy", "one")
         jobs.drop(tx, "copy", "one")
         jobs.drop_project(tx, "lab", 5)
+        jobs.drop_part(tx, "copy", "o", 5)
 
     await db.write(unit)
     await jobs.next_due(db, "copy")
     await jobs.due_lanes(db, "copy", 9.0)
     await jobs.waiting(db, "copy", 9.0)
     await jobs.find(db, "copy", "two")
+    await jobs.named(db, "copy", ["two", "three"])
     for project in (None, "shop"):
         await jobs.listing(db, project, ("", "", ""), 5)
 
