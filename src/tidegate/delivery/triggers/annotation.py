@@ -93,7 +93,7 @@ class Selected(NamedTuple):
 
     initial: bool
     name: str = ""
-    index: int = -1
+    position: int = -1
 
 
 _BY_NAME = ('?(@.name=="', '")')
@@ -116,7 +116,7 @@ def selected(field_path: str, pod: str) -> Selected | None:
         raise FieldPathInvalid(f"{field_path[:200]!r} does not end in .image")
     initial = containers == "initContainers"
     if selector.isascii() and selector.isdigit() and len(selector) <= 4:
-        return Selected(initial, index=int(selector))
+        return Selected(initial, position=int(selector))
     before, after = _BY_NAME
     name = selector.removeprefix(before).removesuffix(after)
     if selector != f"{before}{name}{after}" or not name:

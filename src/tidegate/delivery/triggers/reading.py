@@ -181,6 +181,6 @@ def container_of(selection: Selected, pod: Pod) -> Container:
                 return each
         raise FieldPathInvalid(f"there is no container {selection.name[:100]!r}")
     for each in pod.containers:
-        if (each.initial, each.index) == (selection.initial, selection.index):
+        if (each.initial, each.index) == (selection.initial, selection.position):
             return each
-    raise FieldPathInvalid(f"there is no container at index {selection.index}")
+    raise FieldPathInvalid(f"there is no container at index {selection.position}")
