@@ -79,6 +79,13 @@ async def fetch(
     )
 
 
+async def fetch_alone(registries: Registries, remote: RemoteManifest) -> Fetched:
+    """A manifest that was read already; of an index without the images. Raises `RemoteError`."""
+    manifest = parsed(remote)
+    fetching = _Fetch(registries, Allowance(), Platform(), PRESERVE_ORIGINAL)
+    return await fetching.alone(remote, manifest, remote.location)
+
+
 class _Fetch:
     """One image on its way."""
 
@@ -108,7 +115,7 @@ class _Fetch:
         """What a manifest is the beginning of; `depth` indexes may still come."""
         manifest = parsed(remote)
         if manifest.media_type not in INDEXES:
-            return await self._single(remote, manifest, location)
+            return await self.alone(remote, manifest, location)
         if depth == 0:
             raise ContentInvalid(f"more than {DEPTH} indexes are in one another")
         if not self._whole:
@@ -116,14 +123,7 @@ class _Fetch:
         listed = list({each.digest: each for each in manifest.manifests}.values())
         self._count(len(listed))
         children = await together(self._child(each, location, depth) for each in listed)
-        return Fetched(
-            digest=remote.digest,
-            media_type=manifest.media_type,
-            content=remote.content,
-            manifest=manifest,
-            location=remote.location,
-            children=tuple(children),
-        )
+        return replace(await self.alone(remote, manifest, location), children=tuple(children))
 
     async def _child(self, said: Descriptor, location: Location, depth: int) -> Fetched:
         """What an index names."""
@@ -135,16 +135,22 @@ class _Fetch:
             )
         return await self._of(remote, location, depth - 1)
 
-    async def _single(
+    async def alone(
         self, remote: RemoteManifest, manifest: Manifest, location: Location
     ) -> Fetched:
-        check_layers(remote.digest, manifest)
-        return Fetched(
+        """One manifest, with its configuration if it is an image's."""
+        found = Fetched(
             digest=remote.digest,
             media_type=manifest.media_type,
             content=remote.content,
             manifest=manifest,
-            location=remote.location,
+            location=location,
+        )
+        if manifest.media_type in INDEXES:
+            return found
+        check_layers(remote.digest, manifest)
+        return replace(
+            found,
             config=await self._config(manifest, location),
             sizes=await self._sizes(manifest, location),
         )
