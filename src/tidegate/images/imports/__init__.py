@@ -4,7 +4,9 @@
     fetching     manifests and configurations over the network, nothing written
     storing      what was fetched as rows of a repository, in a unit of work
     applying     what became of each tag: spec, events, conditions, in that unit
-    importing    the three together: `Importer`, which the API and the controllers call
+    importing    the three together: `Importer`, one in a process
+    storage      imagestreamimports, by which clients import
+    tag_imports  `TagImports`, by which controllers do
 
 An imported image is a push whose blobs are elsewhere: its manifests are content of the repository,
 with an Image each, and say with their origin where their blobs are read from. So a pull of a

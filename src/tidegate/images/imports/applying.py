@@ -8,7 +8,7 @@ generation, is not touched, and of a stream in which nothing changed nothing is 
 import failed keeps its history.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -17,17 +17,13 @@ import msgspec
 from tidegate.apimachinery.decoding.messages import Status
 from tidegate.apimachinery.errors import missing
 from tidegate.apimachinery.store import Document
+from tidegate.images.imports import conditions
 from tidegate.images.imports.fetched import Fetched
 from tidegate.images.imports.picturing import Images, pull_spec
 from tidegate.images.imports.planning import Outcome, Wanted, of_tag
 from tidegate.images.imports.storing import store
 from tidegate.images.kinds.group import REPOSITORY_CHECK
-from tidegate.images.kinds.image_stream import (
-    IMAGE_STREAMS,
-    IMPORT_SUCCESS,
-    TagEventCondition,
-    TagReference,
-)
+from tidegate.images.kinds.image_stream import IMAGE_STREAMS, TagEventCondition, TagReference
 from tidegate.images.streams import generations
 from tidegate.images.streams.errors import TagImmutable, TagRefused
 from tidegate.images.streams.opening import opened
@@ -79,11 +75,15 @@ class Moved(NamedTuple):
 
 
 class Applied(NamedTuple):
-    """What a unit left behind: the stream as it is stored, and which tags name something else."""
+    """What a unit left behind: the stream as it is stored, and which tags name something else.
+
+    `changed` are those of which something else is to be said than before.
+    """
 
     document: Document
     stream: Stream
     moved: Sequence[Moved]
+    changed: Collection[str]
     warnings: Sequence[str]
 
 
@@ -144,8 +144,8 @@ class _Writing:
         self._want()
         moved = self._record()
         self._end_if_refused()
-        for tag, conditions in self._conditions.items():
-            self._stream.set_conditions(tag, conditions)
+        for tag, said in self._conditions.items():
+            self._stream.set_conditions(tag, said)
         for _, outcome in written:
             self._follow(outcome)
         if any(stored):
@@ -153,10 +153,15 @@ class _Writing:
         return self._saved(written, moved)
 
     def _is_meant(self, wanted: Wanted) -> bool:
-        """Whether the tag still wants what was looked for, where that is asked."""
+        """Whether the tag still wants what was looked for, where that is asked.
+
+        One of a repository that is imported whole need not be there.
+        """
         if not self._asked.only_wanted:
             return True
         spec = self._spec(wanted.to)
+        if spec is None and not wanted.creates:
+            return True
         now = None if spec is None else of_tag(spec)
         return now is not None and now.sought == wanted.sought
 
@@ -235,8 +240,9 @@ class _Writing:
         spec, row = self._spec(tag), self._stream.row(tag)
         if not row.is_live and not self._may_be(tag):
             return
-        condition = _condition(outcome.status, self._next, self._actor.now)
-        if not self._is_said(tag, condition, spec):
+        condition = conditions.failed(outcome.status, self._next, self._actor.now)
+        said = self._conditions.get(tag, self._stream.conditions(tag))
+        if not conditions.is_said(said, condition, spec):
             self._conditions[tag] = [condition]
             if spec is not None:
                 self._specs[tag] = msgspec.structs.replace(spec, generation=0)
@@ -253,14 +259,6 @@ class _Writing:
         except TagRefused:
             return False
         return True
-
-    def _is_said(self, tag: str, condition: TagEventCondition, spec: TagReference | None) -> bool:
-        """Whether the tag says so already, as of what is wanted of it now."""
-        wanted = 0 if spec is None else spec.generation or 0
-        return any(
-            _same(each, condition) and each.generation >= wanted
-            for each in self._conditions.get(tag, self._stream.conditions(tag))
-        )
 
     def _want(self) -> None:
         """Put the specs of tags, and count that as one change of what is wanted."""
@@ -323,6 +321,10 @@ class _Writing:
             document,
             stream,
             moved,
+            {
+                *(each.tag for each in moved),
+                *(tag for tag, said in self._conditions.items() if said),
+            },
             list(dict.fromkeys([*stream.warnings, *self._warnings])),
         )
 
@@ -345,28 +347,12 @@ def note_refusal(tx: Transaction, asked: Import, status: Status, now: float) -> 
     stream = Stream.open(tx, asked.name)
     if stream is None:
         return
-    condition = _condition(status, stream.generation + 1, now)
+    condition = conditions.failed(status, stream.generation + 1, now)
     for outcome in asked.outcomes:
         tag = outcome.wanted.to
         if not tag or outcome.fetched is None or tag_faults(tag):
             continue
-        row = stream.row(tag)
-        if row.current is None and not any(_same(e, condition) for e in stream.conditions(tag)):
+        said = stream.conditions(tag)
+        if stream.row(tag).current is None and not conditions.is_said(said, condition, None):
             stream.set_conditions(tag, [condition])
     stream.save()
-
-
-def _condition(status: Status, generation: int, now: float) -> TagEventCondition:
-    return TagEventCondition(
-        type=IMPORT_SUCCESS,
-        status="False",
-        last_transition_time=rfc3339_seconds(now),
-        reason=status.reason,
-        message=status.message or "unknown error prevented import",
-        generation=generation,
-    )
-
-
-def _same(one: TagEventCondition, other: TagEventCondition) -> bool:
-    said = [(each.type, each.status, each.reason, each.message) for each in (one, other)]
-    return said[0] == said[1]

@@ -4,59 +4,38 @@
                          │ refused for some tags: again without them
                          └ over a limit: the tags say so
 
-`Importer` is one per process. A controller calls `import_tags` with the tags of a stream that are
-to be imported; what they come from, how and with whose credentials is read from the project.
+`Importer` is one per process; requests use it as they are (`storage`), and controllers by way of
+`tag_imports`.
 """
 
 import time
-import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import NamedTuple
 
 from tidegate.apimachinery.documents.beside import IN_LOOP, Beside
 from tidegate.apimachinery.store import ObjectStore
 from tidegate.images.imports import statuses
-from tidegate.images.imports.applying import Applied, Import, Moved, Refusals, apply, note_refusal
+from tidegate.images.imports.applying import Applied, Import, Refusals, apply, note_refusal
 from tidegate.images.imports.fetched import Fetched
 from tidegate.images.imports.keyring import keyring_of
 from tidegate.images.imports.looking import Caller, Looking
 from tidegate.images.imports.picturing import Images, images_of
-from tidegate.images.imports.planning import Outcome, Wanted, of_tag
+from tidegate.images.imports.planning import Outcome
 from tidegate.images.streams.errors import LimitExceeded, QuotaExceeded
 from tidegate.images.streams.hosts import Hosts
 from tidegate.images.streams.rendering import composed, heading
-from tidegate.images.streams.stream import IMPORT, Actor
+from tidegate.images.streams.stream import Actor
 from tidegate.images.streams.unit_rendering import shown_in
 from tidegate.images.tags.changing import run
-from tidegate.images.tags.names import TagName
-from tidegate.images.tags.reading import Reads
-from tidegate.images.tags.rendering import View
-from tidegate.metastore import tag_checks
 from tidegate.metastore.database import Database, Transaction
 from tidegate.observability.audit import Audit, AuditEvent
 from tidegate.observability.timestamp import rfc3339, rfc3339_seconds
 from tidegate.oci.name import RepositoryName
-from tidegate.oci.pull_spec import PullSpec, is_digest
-from tidegate.remote.errors import RemoteError
+from tidegate.oci.pull_spec import PullSpec
 from tidegate.remote.gateway import Gateway, Urgency
 
 _ROUNDS = 20
 """Times that a unit is done again, each time without some tags that rules keep from it."""
-
-
-class TagResult(NamedTuple):
-    """What became of one tag: whether it names something else now, what, and else why not.
-
-    `later` is in how many seconds it may be tried, where another registry allows no more now;
-    `digest` is what the tag names over there.
-    """
-
-    tag: str
-    moved: bool = False
-    digest: str = ""
-    error: str = ""
-    later: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,81 +66,11 @@ class Importer:
         self._beside = Beside(1, _WAITING)
         self._gateway = gateway
         self._audit = audit
-        self._reads = Reads(database, store)
 
     async def looking(self, project: str, urgency: Urgency, *, attached: bool = True) -> Looking:
         """A look at other registries with a project's credentials."""
         keyring = await keyring_of(self.store, project)
         return Looking(self._gateway, Caller(keyring, urgency), attached=attached)
-
-    async def import_tags(
-        self, name: RepositoryName, tags: Iterable[str], who: str, urgency: Urgency
-    ) -> list[TagResult]:
-        """Import these tags of a stream as its spec says; in order, without those not to import.
-
-        With `Urgency.BACKGROUND` a tag is only looked at as long as it is what it was; a request
-        that another registry does not allow now fails no tag then. Raises what the metastore does.
-        """
-        views = [await self._reads.view(TagName(name, tag)) for tag in tags]
-        looking = await self.looking(name.project, urgency)
-        results: dict[str, TagResult] = {}
-        wanted: list[Wanted] = []
-        for view in views:
-            found = None if view is None or view.spec is None else of_tag(view.spec)
-            if view is None or found is None:
-                continue
-            same = urgency == Urgency.BACKGROUND and await self._unchanged(looking, view, found)
-            if same:
-                results[found.to] = same
-            else:
-                results[found.to] = TagResult(found.to)
-                wanted.append(found)
-        outcomes = await looking.all(wanted)
-        if urgency == Urgency.BACKGROUND:
-            results |= {
-                each.wanted.to: _result(each, ()) for each in outcomes if each.later is not None
-            }
-            outcomes = [each for each in outcomes if each.later is None]
-        if outcomes:
-            results |= await self._write_tags(name, outcomes, Actor(who, IMPORT, self.clock()))
-        return list(results.values())
-
-    async def _unchanged(self, looking: Looking, view: View, wanted: Wanted) -> TagResult | None:
-        """What to say of a tag that is over there what it was; None for one to fetch."""
-        sought, spec, event = wanted.sought, view.spec, view.named
-        if sought is None or spec is None or event is None or view.conditions:
-            return None
-        if spec.generation is None or spec.generation > event.generation:
-            return None
-        if is_digest(sought.reference):
-            return TagResult(wanted.to, digest=sought.reference)
-        stream, tag = view.name
-        check = await tag_checks.find(self.database, stream, tag)
-        if check is None or check.upstream != str(sought) or not check.digest:
-            return None
-        try:
-            found = await looking.head(sought)
-        except RemoteError:
-            return None  # which the fetch then finds, too
-        if found != check.digest:
-            return None
-        now = self.clock()
-        await tag_checks.note_seen(self.database, stream, tag, str(sought), found, now)
-        return TagResult(tag, digest=found)
-
-    async def _write_tags(
-        self, name: RepositoryName, outcomes: Sequence[Outcome], actor: Actor
-    ) -> dict[str, TagResult]:
-        asked = Import(name, outcomes, {}, str(uuid.uuid4()), only_wanted=True)
-        try:
-            written = await self.write(asked, actor)
-        except (LimitExceeded, QuotaExceeded) as error:
-            told = statuses.forbidden(str(name), str(error))
-            failed = [replace(each, fetched=None, status=told) for each in outcomes]
-            written = await self.write(replace(asked, outcomes=failed), actor)
-        moved = () if written.applied is None else written.applied.moved
-        self.tell(name, [each for each in written.outcomes if _is_news(each, moved)], actor)
-        return {each.wanted.to: _result(each, moved) for each in written.outcomes}
 
     async def write(self, asked: Import, actor: Actor, *, dry_run: bool = False) -> Written:
         """Write what was found; raises `LimitExceeded`, `QuotaExceeded`, and what `apply` does.
@@ -281,18 +190,3 @@ def _refused(outcomes: Sequence[Outcome], why: Mapping[int, str]) -> list[Outcom
 def _is_attached(outcome: Outcome) -> bool:
     found = outcome.fetched
     return found is not None and bool(found.referrers or found.signatures)
-
-
-def _is_news(outcome: Outcome, moved: Sequence[Moved]) -> bool:
-    return outcome.fetched is None or any(each.tag == outcome.wanted.to for each in moved)
-
-
-def _result(outcome: Outcome, moved: Sequence[Moved]) -> TagResult:
-    found, tag = outcome.fetched, outcome.wanted.to
-    return TagResult(
-        tag,
-        any(each.tag == tag for each in moved),
-        "" if found is None else found.named or found.digest,
-        outcome.status.message if found is None else "",
-        outcome.later,
-    )

@@ -58,6 +58,11 @@ class Looking:
         self._ends = time.monotonic() + PATIENCE
         self.warnings: list[str] = []
 
+    @property
+    def urgency(self) -> Urgency:
+        """How urgently it looks."""
+        return self._caller.urgency
+
     async def all(self, wanted: Sequence[Wanted]) -> list[Outcome]:
         """What became of each, in order."""
         sought = distinct(wanted)
