@@ -50,10 +50,12 @@ garbage collection removes it after the quarantine period.
     paces          name*, free_at                   when what all processes share may go on
     import_counts  scheduled, registry, reason*     imports so far, failed ones with a reason
                    count
-    upstreams      host*                            what all processes know of another registry
-                   allowance, period, remaining     requests that it allows, as it last said
-                   measured_at
-                   closed_until, failures, error    not asked until then, after failures in a row
+    upstreams      host, account*                   what all processes know of another registry
+                   allowance, period, remaining     requests that it allows the account, as it
+                   measured_at, closed_until        last said; none before it asked for
+                   paced_until                      how far those go for which nobody waits
+                   failures, left_until, error      in a row, of all accounts (in the row without
+                   changed_at                       one); left alone until then
     tag_checks     repository_id, tag*              a tag that comes from elsewhere
                    upstream, checked_at, digest     when it was last seen there, as what
                    failed_at, error                 the last look, if it failed

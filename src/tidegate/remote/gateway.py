@@ -15,7 +15,7 @@ import httpcore
 
 from tidegate.oci.digest import Digest
 from tidegate.oci.manifest import Descriptor
-from tidegate.remote import blobs, manifests, pushing, referrers, tags
+from tidegate.remote import blobs, manifests, pushing, referrers, signatures, tags
 from tidegate.remote.addresses import AddressPolicy
 from tidegate.remote.blobs import RemoteBlob
 from tidegate.remote.budgets import Budgets
@@ -65,20 +65,26 @@ class Gateway:
         insecure: bool = False,
         urgency: Urgency = Urgency.NOW,
         via: Sequence[str] = (),
+        mirrors: bool = True,
     ) -> "Registries":
         """Other registries, for who has these credentials.
 
-        `insecure` is the caller's wish for the registry itself, beside the rules; `via` are the
-        addresses that the request which is served came through (`exchange.VIA_HEADER`).
+        Without `mirrors` each is asked itself, as who writes to it has to; `insecure` is the
+        caller's wish for the registry itself, beside the rules; `via` are the addresses that the
+        request which is served came through (`exchange.VIA_HEADER`).
         """
         caller = Caller(urgency, tuple(via))
+        rules = self._rules if mirrors else self._unmirrored
         return Registries(
-            self._rules, self._exchanges, self._flights, self._proofs, keyring, insecure, caller
+            rules, self._exchanges, self._flights, self._proofs, keyring, insecure, caller
         )
 
     def web(self) -> Web:
         """Plain calls to anywhere, for webhooks and gates."""
         return Web(self._calls, self._rules)
+
+    def _unmirrored(self) -> RegistryRules:
+        return replace(self._rules(), digest_mirrors=(), tag_mirrors=())
 
     async def close(self) -> None:
         """End what is under way and let go of every connection."""
@@ -193,10 +199,15 @@ class Registries:
         return await pushing.mount_blob(await self._own(location), digest, source_repository)
 
     async def push_blob(
-        self, location: Location, digest: Digest, size: int, content: pushing.Content
+        self,
+        location: Location,
+        digest: Digest,
+        size: int,
+        content: pushing.Content,
+        session: pushing.Session = pushing.Unkept(),  # noqa: B008  it has no state
     ) -> None:
         """Push `size` bytes; `content` gives those from an offset on, again after a cut."""
-        await pushing.push_blob(await self._own(location), digest, size, content)
+        await pushing.push_blob(await self._own(location), digest, size, content, session)
 
     async def push_manifest(
         self, location: Location, reference: str, media_type: str, content: bytes
@@ -217,6 +228,15 @@ class Registries:
             raise RegistryBlocked(f"registry {location.host} blocked")
         insecure = self._insecure or rules.is_insecure(location)
         return await self._repository(Source(location, insecure, mirror=False))
+
+    async def signatures(self, location: Location, digest: Digest) -> list[bytes]:
+        """Simple signatures of an image, of a registry that has said that it keeps such."""
+
+        async def work(repository: Repository) -> list[bytes]:
+            return await repository.patiently(lambda: signatures.of(repository, digest), about)
+
+        about = f"{location.at(digest)}: signatures"
+        return await self._first(location, work, by_digest=True)
 
     async def _shared(
         self,

@@ -65,14 +65,19 @@ CREATE TABLE import_counts (
 CREATE INDEX stream_tags_wanted ON stream_tags (repository_id, name) WHERE spec IS NOT NULL;
 
 CREATE TABLE upstreams (
-  host {text} NOT NULL PRIMARY KEY,
+  host {text} NOT NULL,
+  account {text} NOT NULL,
   allowance BIGINT,
-  period DOUBLE PRECISION,
-  remaining DOUBLE PRECISION,
+  period DOUBLE PRECISION NOT NULL,
+  remaining DOUBLE PRECISION NOT NULL,
   measured_at DOUBLE PRECISION NOT NULL,
+  paced_until DOUBLE PRECISION NOT NULL,
   closed_until DOUBLE PRECISION NOT NULL,
   failures BIGINT NOT NULL,
-  error {text} NOT NULL
+  left_until DOUBLE PRECISION NOT NULL,
+  error {text} NOT NULL,
+  changed_at DOUBLE PRECISION NOT NULL,
+  PRIMARY KEY (host, account)
 ){by_key};
 
 CREATE TABLE tag_checks (
