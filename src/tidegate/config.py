@@ -133,6 +133,11 @@ class Settings:
         return tuple(dict.fromkeys(filter(None, (public, self.listen, self.tls_listen))))
 
     @property
+    def image_hosts(self) -> tuple[str, str]:
+        """HOST[:PORT] in pull specs of images: for pods, and for everybody; "" when not known."""
+        return next(iter(self.pull_secret_hosts), ""), urlsplit(self.public_url).netloc
+
+    @property
     def worker_count(self) -> int:
         return self.workers or len(_usable_cores())
 
@@ -270,6 +275,20 @@ def _shown(declared: Field[Any], value: Any) -> str:
     if declared.name in _TABLES:
         return ", ".join(f"{each.name} ({each.issuer})" for each in value)
     return ", ".join(value) if isinstance(value, tuple) else str(value)
+
+
+def registry_login_files(environment: Mapping[str, str] | None = None) -> tuple[Path, ...]:
+    """Where docker and podman keep logins to registries, what counts more first."""
+    environment = os.environ if environment is None else environment
+    if environment.get("REGISTRY_AUTH_FILE"):
+        return (Path(environment["REGISTRY_AUTH_FILE"]),)
+    home = Path(environment.get("HOME") or Path.home())
+    config = Path(environment.get("XDG_CONFIG_HOME") or home / ".config")
+    docker = Path(environment.get("DOCKER_CONFIG") or home / ".docker")
+    found = [config / "containers" / "auth.json", docker / "config.json", home / ".dockercfg"]
+    if environment.get("XDG_RUNTIME_DIR"):
+        found.insert(0, Path(environment["XDG_RUNTIME_DIR"]) / "containers" / "auth.json")
+    return tuple(found)
 
 
 def split_address(address: str) -> tuple[str, int]:

@@ -108,6 +108,21 @@ CLUSTER: dict[str, dict[str, Any]] = {
         "roleRef": VIEW,
         "subjects": UNA,
     },
+    "imagedigestmirrorsets.config.openshift.io": {
+        "apiVersion": "config.openshift.io/v1",
+        "kind": "ImageDigestMirrorSet",
+        "spec": {"imageDigestMirrors": [{"source": "a.test", "mirrors": ["b.test/a"]}]},
+    },
+    "imagetagmirrorsets.config.openshift.io": {
+        "apiVersion": "config.openshift.io/v1",
+        "kind": "ImageTagMirrorSet",
+        "spec": {"imageTagMirrors": [{"source": "a.test", "mirrors": ["b.test/a"]}]},
+    },
+    "imagecontentsourcepolicies.operator.openshift.io": {
+        "apiVersion": "operator.openshift.io/v1alpha1",
+        "kind": "ImageContentSourcePolicy",
+        "spec": {"repositoryDigestMirrors": [{"source": "a.test", "mirrors": ["b.test/a"]}]},
+    },
     "namespaces": {"apiVersion": "v1", "kind": "Namespace"},
     "users.user.openshift.io": {
         "apiVersion": "user.openshift.io/v1",
@@ -130,6 +145,9 @@ KEPT = {**NAMESPACED, **CLUSTER}
 """Every kind of which objects are made, changed and deleted."""
 
 TOKENS = ("oauthaccesstokens.oauth.openshift.io", "useroauthaccesstokens.oauth.openshift.io")
+SINGLE = ("images.config.openshift.io",)
+"""Kinds of which there is one object, always; `test_registry_config` says what it does."""
+
 READ_ONLY = ("oauthclients.oauth.openshift.io", "oauthauthorizetokens.oauth.openshift.io")
 
 IN_STREAMS = tuple(
@@ -178,8 +196,8 @@ def is_newest(kubectl: Program) -> bool:
 
 
 def _group(document: dict[str, Any]) -> str:
-    group, slash, _ = document["apiVersion"].partition("/")
-    return f"v1.{group}" if slash else ""
+    group, slash, version = document["apiVersion"].partition("/")
+    return f"{version}.{group}" if slash else ""
 
 
 class Running:
@@ -282,7 +300,7 @@ def everything(unmade: Everything) -> Everything:
 def test_every_kind_that_is_served_is_tried_here(kubectl: Program) -> None:
     served = set(kubectl("api-resources", "--output", "name").split())
     projects = {f"{each}.project.openshift.io" for each in ("projects", "projectrequests")}
-    assert served == {*KEPT, *IN_STREAMS, *TOKENS, *READ_ONLY, *REVIEWS, *projects}
+    assert served == {*KEPT, *IN_STREAMS, *TOKENS, *SINGLE, *READ_ONLY, *REVIEWS, *projects}
 
 
 def test_every_kind_is_got_as_a_table_and_as_itself(everything: Everything) -> None:
@@ -461,7 +479,8 @@ def test_every_kind_is_explained(kubectl: Program) -> None:
 
     def explain(resource: str) -> str:
         name, _, group = resource.partition(".")
-        return kubectl("explain", name, "--api-version", f"{group}/v1" if group else "v1")
+        version = KEPT[resource]["apiVersion"] if resource in KEPT else f"{group}/v1"
+        return kubectl("explain", name, "--api-version", version)
 
     with ThreadPoolExecutor(8) as pool:
         for explained in pool.map(explain, kinds):

@@ -28,6 +28,9 @@ from tidegate.images import serving as images_serving
 from tidegate.images.quota_status import QuotaStorage
 from tidegate.images.streams.hosts import Hosts
 from tidegate.kinds import serving as kinds_serving
+from tidegate.kinds.registries import serving as registries_serving
+from tidegate.kinds.registries.config import RegistryConfig
+from tidegate.kinds.registries.singleton import KnownHosts
 from tidegate.kinds.work import serving as work_serving
 from tidegate.metastore.database import Database
 from tidegate.metastore.documents import Documents
@@ -46,6 +49,7 @@ def served_resources(
     authorizer: RbacAuthorizer,
     identities: Identities,
     hosts: Hosts,
+    config: RegistryConfig,
 ) -> list[Served]:
     """Every resource of the API with what serves it, in the order of discovery."""
     return [
@@ -54,6 +58,7 @@ def served_resources(
         *images_serving.serve(
             store, database, authorizer, hosts, settings.undelete_window, time.time
         ),
+        *registries_serving.serve(store, config, KnownHosts(hosts.internal, hosts.external)),
         *accounts_serving.serve(store, identities.accounts, time.time),
         *projects_serving.serve(store, authorizer, identities.accounts, time.time),
         *rbac_serving.serve(store, authorizer),

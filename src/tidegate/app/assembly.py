@@ -5,7 +5,6 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from ipaddress import ip_network
-from urllib.parse import urlsplit
 
 from tidegate.apimachinery.authorizer import User
 from tidegate.apimachinery.store import DocumentTransaction
@@ -13,6 +12,7 @@ from tidegate.app.api import make_api, served_resources
 from tidegate.app.front import Application, Handler
 from tidegate.app.identities import make_identities
 from tidegate.app.loops import loops
+from tidegate.app.triggers import make_triggers
 from tidegate.auth.oauth.application import PATHS as OAUTH_PATHS
 from tidegate.auth.oauth.application import OAuthApplication
 from tidegate.auth.oidc.configuration import Issuers
@@ -26,11 +26,13 @@ from tidegate.auth.rbac.authorizer import RbacAuthorizer
 from tidegate.auth.serviceaccounts.tokens import ServiceAccountTokens
 from tidegate.auth.token_endpoint import TokenEndpoint
 from tidegate.config import Settings
+from tidegate.controllers.triggers import follow_tags
 from tidegate.images.admission.endpoint import AdmissionWebhook
 from tidegate.images.admission.projects import stored_annotations
 from tidegate.images.admission.stored_streams import StoredStreams
 from tidegate.images.adoption import Older
 from tidegate.images.streams.hosts import Hosts
+from tidegate.kinds.registries.config import RegistryConfig
 from tidegate.metastore.database import Database
 from tidegate.metastore.documents import Documents
 from tidegate.metastore.open import open_database
@@ -61,6 +63,10 @@ async def assemble(settings: Settings) -> AsyncIterator[Application]:
         hashes = PasswordHashes()
         stack.callback(hashes.close)
 
+        internal, external = settings.image_hosts
+        config = RegistryConfig(store, internal)
+        await config.start()
+        stack.push_async_callback(config.close)
         authorizer = RbacAuthorizer(store, time.monotonic)
         await authorizer.start()
         issuers = Issuers.open(settings.oidc, settings.ci)
@@ -72,7 +78,7 @@ async def assemble(settings: Settings) -> AsyncIterator[Application]:
         provisioning = Provisioning(
             store, authorizer, requestable, _provision(settings, store, identities.accounts)
         )
-        hosts = image_hosts(settings)
+        hosts = Hosts(internal, external, announced=config.external_hostnames)
         registry = Registry(
             database,
             blobs,
@@ -89,7 +95,7 @@ async def assemble(settings: Settings) -> AsyncIterator[Application]:
             origins,
             audit,
         )
-        served = served_resources(settings, database, store, authorizer, identities, hosts)
+        served = served_resources(settings, database, store, authorizer, identities, hosts, config)
         api = make_api(served, authorizer, identities, audit, origins)
         oauth = OAuthApplication(identities.oauth, origins, audit, exchanges=bool(settings.ci))
         namespaced = [each.resource.key for each in served if each.resource.namespaced]
@@ -97,15 +103,11 @@ async def assemble(settings: Settings) -> AsyncIterator[Application]:
         older = Older(database, blobs, hosts)
         for loop in loops(settings, database, store, registry, identities, ending, older):
             stack.callback(asyncio.create_task(loop).cancel)
+        triggers = make_triggers(store, database, served, authorizer, audit, hosts)
+        stack.callback(asyncio.create_task(follow_tags(database, triggers)).cancel)
         others: dict[str, Handler] = {TOKEN_PATH: token, **dict.fromkeys(OAUTH_PATHS, oauth)}
         admission = _admission(settings, store, database, hosts)
         yield Application(registry, api, others, database, api.end_watches, admission)
-
-
-def image_hosts(settings: Settings) -> Hosts:
-    """The names under which images are pulled: by pods of the cluster, and by everybody."""
-    internal = next(iter(settings.pull_secret_hosts), "")
-    return Hosts(internal, urlsplit(settings.public_url).netloc)
 
 
 def _admission(

@@ -14,6 +14,7 @@ from tidegate.auth.serviceaccounts.tokens import ServiceAccountTokens, Signer
 from tidegate.cli.refusal import Refused
 from tidegate.config import Settings
 from tidegate.controllers.adoption import Older, adopt_users, older_users
+from tidegate.kinds.registries.singleton import KnownHosts, ensure_image
 from tidegate.metastore import keys
 from tidegate.metastore.database import Database
 from tidegate.metastore.documents import Documents
@@ -60,6 +61,7 @@ def _furnish(tx: DocumentTransaction, settings: Settings, signer: Signer, older:
     reconcile(tx, signer.now)
     let_anybody_pull(tx, signer.now, allowed=settings.anonymous_pull)
     adopt_users(tx, older, signer.now)
+    ensure_image(tx, KnownHosts(*settings.image_hosts), signer.now)
 
 
 def _shown(url: str) -> str:

@@ -34,7 +34,7 @@ REQUESTER = "openshift.io/requester"
 PROJECT = Qualified("project", GROUP)
 """As refusals name one; OpenShift says it in the singular."""
 
-SYSTEM_NAMESPACES = ("default", "kube-public", "kube-system", "openshift")
+SYSTEM_NAMESPACES = ("default", "kube-public", "kube-system", "openshift", "openshift-config")
 """Namespaces that are always there."""
 
 _STANDARD_FINALIZERS = (FINALIZER, "orphan", "foregroundDeletion")

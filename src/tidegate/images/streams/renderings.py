@@ -69,6 +69,7 @@ class Renderings:
         self.hosts = hosts
         self._limit = kept
         self._kept: OrderedDict[int, Rendered] = OrderedDict()
+        self._public = hosts.public  # which is in all that is kept
         self._bytes = 0
         self._coming: dict[int, asyncio.Task[dict[int, Rendered]]] = {}
         # never refuses: who waits holds no rendering yet, and each takes a moment
@@ -76,6 +77,10 @@ class Renderings:
 
     def known(self, revision: int) -> Rendered | None:
         """What is kept of that revision."""
+        if self.hosts.public != self._public:
+            self._public = self.hosts.public
+            self._kept.clear()
+            self._bytes = 0
         found = self._kept.get(revision)
         if found is not None:
             self._kept.move_to_end(revision)
@@ -191,13 +196,15 @@ class Renderings:
         return await self._beside.do(weight, pieces_of, tags, self.hosts)
 
     async def _made(self, header: Heading, shown: Shown) -> Rendered:
+        public = self.hosts.public
         weight = len(header.body) + sum(each.size for each in shown.pieces)
         if weight <= IN_LOOP * 4:  # what is decoded is the header alone
             body = composed(header, shown, self.hosts)
         else:
             body = await self._beside.do(weight, composed, header, shown, self.hosts)
         rendered = Rendered(body)
-        self._keep(header.revision, rendered)
+        if public == self._public == self.hosts.public:  # else it may have another name in it
+            self._keep(header.revision, rendered)
         return rendered
 
     def _keep(self, revision: int, rendered: Rendered) -> None:

@@ -105,7 +105,7 @@ def test_the_system_s_namespaces_are_made_once(world: ProjectWorld) -> None:
     signer = world.signer()
     world.write(lambda tx: ensure_system_namespaces(tx, signer))
     found = names(world, NAMESPACES.key, "")
-    assert found == ["default", "kube-public", "kube-system", "openshift"]
+    assert found == ["default", "kube-public", "kube-system", "openshift", "openshift-config"]
     revision = world.store.newest
     world.write(lambda tx: ensure_system_namespaces(tx, signer))
     assert world.store.newest == revision

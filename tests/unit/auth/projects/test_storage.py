@@ -17,7 +17,13 @@ from tidegate.apimachinery.meta import Object, ObjectMeta
 from tidegate.apimachinery.selectors import EVERYTHING, Selection, parse_labels
 from tidegate.apimachinery.storage import Call, DeleteOptions, ListOptions
 from tidegate.apimachinery.store import Key
-from tidegate.auth.projects.kinds import NAMESPACES, Namespace, Project, ProjectRequest
+from tidegate.auth.projects.kinds import (
+    NAMESPACES,
+    SYSTEM_NAMESPACES,
+    Namespace,
+    Project,
+    ProjectRequest,
+)
 from tidegate.auth.projects.storage import MayRequest, requestable
 from tidegate.auth.serviceaccounts.kinds import SERVICE_ACCOUNTS
 
@@ -244,7 +250,7 @@ def test_no_content_is_made_in_a_namespace_that_is_going(world: ProjectWorld) ->
         world.request("shop")
 
 
-@pytest.mark.parametrize("name", ["default", "kube-public", "kube-system", "openshift"])
+@pytest.mark.parametrize("name", SYSTEM_NAMESPACES)
 def test_the_system_s_namespaces_may_not_be_deleted(world: ProjectWorld, name: str) -> None:
     with pytest.raises(Forbidden) as refused:
         world.delete_namespace(name)

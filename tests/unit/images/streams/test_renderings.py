@@ -125,3 +125,34 @@ def test_a_deleted_tag_is_not_shown_and_a_wanted_one_is(world: Shop) -> None:
     assert shown(found) == ["kept"]
     assert [each["name"] for each in found["spec"]["tags"]] == ["wanted"]
     assert rendering.TAGS_OMITTED not in found["metadata"].get("annotations", {})
+
+
+def test_what_is_kept_has_the_name_for_everybody_as_it_is_now(world: Shop) -> None:
+    announced: list[str] = []
+    hosts = Hosts("registry", "first.example.com", announced=lambda: announced)
+    of_stream = header(world)
+
+    async def run() -> list[str]:
+        database = await open_database(world.url)
+        try:
+            made = Renderings(database, hosts)
+            found = []
+            for names in ([], ["second.example.com"], ["third.example.com", "x"], []):
+                announced[:] = names
+                for _ in range(2):  # made, and kept
+                    body = json.loads((await made.one(of_stream)).body)
+                    found.append(body["status"]["publicDockerImageRepository"])
+            return found
+        finally:
+            await database.close()
+
+    names = ["first", "first", "second", "second", "third", "third", "first", "first"]
+    assert asyncio.run(run()) == [f"{each}.example.com/{WEB}" for each in names]
+
+
+def test_a_reference_by_any_of_our_names_is_ours() -> None:
+    hosts = Hosts("registry:5000", "a.example.com", announced=lambda: ("b.example.com", "c:8443"))
+    for host in ("registry:5000", "a.example.com", "b.example.com", "c:8443"):
+        assert hosts.stored(f"{host}/shop/web@sha256:1") == "/shop/web@sha256:1"
+    assert hosts.stored("d.example.com/shop/web") == "d.example.com/shop/web"
+    assert hosts.public_repository(WEB) == f"b.example.com/{WEB}"
