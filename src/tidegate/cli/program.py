@@ -75,6 +75,12 @@ class Program(LazyGroup):
             "Tags of image streams: set, history, rollback.",
             ANYWHERE,
         ),
+        "mirror": Later(
+            "tidegate.cli.mirror",
+            "mirror",
+            "Copy images with all that belongs to them, between registries and files.",
+            ANYWHERE,
+        ),
         "top": Later(
             "tidegate.cli.client.top",
             "top",

@@ -6,6 +6,7 @@ refused; of two blobs of a name either has the digest or is not used.
 
 import os
 import stat
+from collections.abc import Iterator
 
 from tidegate.delivery.layout import tar_entries
 from tidegate.delivery.layout.errors import LayoutInvalid, LayoutMissing
@@ -16,6 +17,7 @@ from tidegate.delivery.layout.index_json import (
     MARK_LIMIT,
     OCI_LAYOUT,
     LayoutIndex,
+    blob_digest,
     blob_name,
     check_mark,
 )
@@ -79,6 +81,10 @@ class LayoutArchive:
         if entry is None:
             return None
         return Extent(os.dup(self._fd), entry.offset, entry.size)
+
+    def digests(self) -> Iterator[Digest]:
+        """Of all blobs that are here, unverified."""
+        yield from filter(None, map(blob_digest, self._found))
 
     def close(self) -> None:
         if self._fd >= 0:

@@ -19,10 +19,10 @@ from tidegate.delivery.layout.index_json import (
     MARK,
     OCI_LAYOUT,
     LayoutIndex,
+    blob_digest,
     blob_name,
 )
 from tidegate.oci.digest import Digest
-from tidegate.oci.errors import DigestInvalid
 from tidegate.oci.manifest import Descriptor
 from tidegate.storage import posix
 
@@ -151,7 +151,7 @@ class ArchiveWriter:
                     entry.name, entry.size, entry.offset, min(entry.size, length - entry.offset)
                 )
                 if not entry.is_whole:
-                    self._torn = torn if torn.came >= 0 and _digest(entry.name) else None
+                    self._torn = torn if torn.came >= 0 and blob_digest(entry.name) else None
                     return
                 if not self._is_good(torn):
                     return
@@ -167,7 +167,7 @@ class ArchiveWriter:
     def _is_good(self, torn: _Torn) -> bool:
         if torn.name == OCI_LAYOUT:
             return self._end == 0 and os.pread(self._fd, torn.size, torn.offset) == MARK
-        digest = _digest(torn.name)
+        digest = blob_digest(torn.name)
         if digest is None:
             return False
         running = digest.hasher()
@@ -206,13 +206,3 @@ class ArchiveIncoming:
 
     def close(self) -> None:
         """What came in stays at the end of the file, until something else is to be there."""
-
-
-def _digest(name: str) -> Digest | None:
-    """The digest whose blob has that name in a layout."""
-    _, _, rest = name.partition("blobs/")
-    try:
-        digest = Digest.parse(rest.replace("/", ":", 1))
-    except DigestInvalid:
-        return None
-    return digest if blob_name(digest) == name else None

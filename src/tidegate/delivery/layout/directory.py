@@ -22,10 +22,11 @@ from tidegate.delivery.layout.index_json import (
     MARK_LIMIT,
     OCI_LAYOUT,
     LayoutIndex,
+    blob_digest,
     blob_name,
     check_mark,
 )
-from tidegate.oci.digest import Digest
+from tidegate.oci.digest import ALGORITHMS, Digest
 from tidegate.oci.manifest import Descriptor
 from tidegate.storage import posix
 from tidegate.storage.errors import UploadBusy
@@ -95,6 +96,16 @@ class LayoutDirectory:
             os.close(fd)
             raise LayoutInvalid(f"{self._path}: {blob_name(digest)} is no file")
         return Extent(fd, 0, found.st_size)
+
+    def digests(self) -> Iterator[Digest]:
+        """Of all blobs that are here, unverified."""
+        for algorithm in ALGORITHMS:
+            with layout_errors(self._path):
+                try:
+                    names = os.listdir(f"{self._path}/blobs/{algorithm}")
+                except FileNotFoundError:
+                    continue
+            yield from filter(None, (blob_digest(f"blobs/{algorithm}/{each}") for each in names))
 
     def receive(self, digest: Digest, size: int) -> "DirectoryIncoming":
         name = f"{_INGEST}/{digest.algorithm}-{digest.encoded}"

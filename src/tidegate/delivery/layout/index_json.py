@@ -13,7 +13,7 @@ from typing import Any
 from tidegate.delivery.layout.errors import LayoutInvalid
 from tidegate.oci import mediatype
 from tidegate.oci.digest import Digest
-from tidegate.oci.errors import OciError
+from tidegate.oci.errors import DigestInvalid, OciError
 from tidegate.oci.manifest import MANIFEST_LIMIT, Descriptor, parse_manifest
 
 INDEX_JSON, OCI_LAYOUT = "index.json", "oci-layout"
@@ -126,6 +126,16 @@ def media_type_of(content: bytes) -> str:
 def blob_name(digest: Digest) -> str:
     """Where in a layout a digest's bytes are."""
     return f"blobs/{digest.algorithm}/{digest.encoded}"
+
+
+def blob_digest(name: str) -> Digest | None:
+    """The digest whose bytes belong at `name`; None for another file."""
+    _, _, rest = name.partition("blobs/")
+    try:
+        digest = Digest.parse(rest.replace("/", ":", 1))
+    except DigestInvalid:
+        return None
+    return digest if blob_name(digest) == name else None
 
 
 def _annotation(document: Any, key: str) -> str:

@@ -9,12 +9,16 @@ from tidegate.delivery.layout.errors import LayoutError, LayoutInvalid
 from tidegate.delivery.layout.files import LayoutFiles, WritableFiles, hash_extent, layout_errors
 from tidegate.delivery.layout.index_json import Entry, media_type_of
 from tidegate.delivery.mirrors.attached import fallback_tag
+from tidegate.delivery.mirrors.pieces import gathered
 from tidegate.delivery.mirrors.places import Content, Held, Place
 from tidegate.oci.digest import Digest
 from tidegate.oci.errors import OciError
 from tidegate.oci.manifest import MANIFEST_LIMIT, Descriptor, parse_manifest
 
 _PIECE = 1 << 20
+
+_LAYOUTS = ("oci:", "oci-archive:", "stream ")
+"""Origins that are no reference of a registry."""
 
 
 class LayoutPlace:
@@ -152,7 +156,7 @@ class LayoutTarget(LayoutPlace):
                 return
             incoming = await asyncio.to_thread(self._writable.receive, digest, size)
             try:
-                async with aclosing(content(incoming.offset)) as pieces:
+                async with aclosing(gathered(content(incoming.offset))) as pieces:
                     async for piece in pieces:
                         await asyncio.to_thread(incoming.write, piece)
                 await asyncio.to_thread(incoming.publish)
@@ -169,7 +173,8 @@ class LayoutTarget(LayoutPlace):
         named = reference if reference != manifest.digest else ""
         if named or origin:
             descriptor = Descriptor(manifest.media_type, manifest.digest, size)
-            await asyncio.to_thread(self._writable.name, named, descriptor, origin)
+            whole_name = "" if origin.startswith(_LAYOUTS) else origin
+            await asyncio.to_thread(self._writable.name, named, descriptor, whole_name)
 
     async def finish(self) -> None:
         await asyncio.to_thread(self._writable.finish)

@@ -20,12 +20,16 @@ from tidegate.oci.mediatype import OCI_MANIFEST
 ONE, TWO = b"one" * 300, b"second"
 
 
-def put(writer: ArchiveWriter, content: bytes) -> Digest:
-    digest = Digest.of(content)
-    incoming = writer.receive(digest, len(content))
+def receive(writer: ArchiveWriter, digest: Digest, size: int, content: bytes) -> None:
+    incoming = writer.receive(digest, size)
     incoming.write(content[incoming.offset :])
     incoming.publish()
     incoming.close()
+
+
+def put(writer: ArchiveWriter, content: bytes) -> Digest:
+    digest = Digest.of(content)
+    receive(writer, digest, len(content), content)
     return digest
 
 
@@ -193,10 +197,8 @@ def test_one_process_at_a_time_writes_an_archive(tmp_path: Path) -> None:
 @pytest.mark.parametrize("content", [b"x" * 6, b"too much", b"less"])
 def test_what_has_another_digest_or_length_is_not_kept(tmp_path: Path, content: bytes) -> None:
     writer = make_archive(str(tmp_path / "a.tar"))
-    incoming = writer.receive(Digest.of(TWO), len(TWO))
     with pytest.raises(LayoutError, match="another digest"):
-        incoming.write(content)
-        incoming.publish()
+        receive(writer, Digest.of(TWO), len(TWO), content)
     assert read(writer, Digest.of(TWO)) is None
     assert put(writer, TWO) == Digest.of(TWO)
     writer.close()

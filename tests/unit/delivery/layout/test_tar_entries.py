@@ -76,7 +76,7 @@ def test_a_name_that_leads_out_of_the_archive_is_refused(tmp_path: Path, name: s
     "kind", [tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.CHRTYPE, tarfile.FIFOTYPE]
 )
 def test_links_and_devices_are_refused(tmp_path: Path, kind: bytes) -> None:
-    with pytest.raises(LayoutInvalid, match="'index.json' is a link or a device"):
+    with pytest.raises(LayoutInvalid, match="is a link or a device"):
         found(archive(tmp_path / "a.tar", entry("index.json", kind=kind)))
 
 

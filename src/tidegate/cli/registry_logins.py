@@ -1,0 +1,158 @@
+"""How a command reaches registries: with the logins of docker, podman and `tidegate login`.
+
+Passwords stay where those programs keep them, be it a file or a credential helper; nothing is
+written. Invariant: no credential is in an error.
+"""
+
+import json
+import subprocess
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from tidegate.cli.client.session import load_session, session_file
+from tidegate.cli.refusal import Failed, Refused
+from tidegate.config import registry_login_files
+from tidegate.oci.pull_spec import DOCKER_HUB
+from tidegate.remote.credentials import Keyring
+from tidegate.remote.rules import RegistryRules
+
+_HELPER_SECONDS = 30.0
+_HUB_KEY = "https://index.docker.io/v1/"
+"""What docker calls its Hub where it keeps logins."""
+_FILE_LIMIT = 4 << 20
+
+
+def keyring(authfile: Path | None, hosts: Sequence[str]) -> Keyring:
+    """The logins for these hosts: of one file, or of all that programs use."""
+    configs = [_session_config()]
+    for path in [authfile] if authfile else registry_login_files():
+        try:
+            with path.open("rb") as file:
+                content = file.read(_FILE_LIMIT)
+        except OSError as error:
+            if authfile:
+                raise Refused(f"{path}: {error.strerror}") from error
+            continue
+        configs += [content, _of_helpers(content, hosts)]
+    return Keyring.of(configs)
+
+
+def rules(
+    hosts: Iterable[str], insecure: Sequence[str], authorities: Sequence[str]
+) -> RegistryRules:
+    """How these hosts are trusted: by what was said, and by what was said at the login.
+
+    `authorities` are FILE for all, or HOST=FILE. This machine is trusted without TLS, as container
+    engines do.
+    """
+    found = RegistryRules(
+        insecure=(*insecure, *filter(_is_here, hosts)),
+        authorities=dict(_authorities(hosts, authorities)),
+    )
+    for login in _sessions():
+        parts = urlsplit(login["server"])
+        if login["insecure"] or parts.scheme == "http":
+            found = replace(found, insecure=(*found.insecure, parts.netloc))
+        elif login["authority"] and parts.netloc not in found.authorities:
+            pem = _read(Path(login["authority"]))
+            found = replace(found, authorities={**found.authorities, parts.netloc: pem})
+    return found
+
+
+def _authorities(hosts: Iterable[str], said: Sequence[str]) -> Iterable[tuple[str, str]]:
+    general = [each for each in said if "=" not in each]
+    pem = "\n".join(_read(Path(each)) for each in general)
+    for host in hosts if pem else ():
+        yield host, pem
+    for each in said:
+        host, equals, file = each.partition("=")
+        if equals:
+            yield host, f"{pem}\n{_read(Path(file))}"
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise Refused(f"{path} cannot be read as certificates: {error}") from error
+
+
+def _is_here(host: str) -> bool:
+    name = host.rpartition(":")[0] or host
+    try:
+        return ip_address(name.strip("[]")).is_loopback
+    except ValueError:
+        return name == "localhost"
+
+
+def _sessions() -> list[dict[str, Any]]:
+    """What `tidegate login` remembers of servers."""
+    try:
+        session = load_session(session_file())
+    except Failed:
+        return []  # a damaged file is for `tidegate login` to complain about
+    return [
+        {
+            "server": each.server,
+            "user": each.user,
+            "token": each.token,
+            "authority": each.authority,
+            "insecure": each.insecure,
+        }
+        for each in session.servers.values()
+    ]
+
+
+def _session_config() -> bytes:
+    """The logins of `tidegate login` in docker's form."""
+    auths = {
+        urlsplit(each["server"]).netloc: {
+            "username": each["user"] or "token",
+            "password": each["token"],
+        }
+        for each in _sessions()
+        if each["token"]
+    }
+    return json.dumps({"auths": auths}).encode()
+
+
+def _of_helpers(config: bytes, hosts: Sequence[str]) -> bytes:
+    """What credential helpers say that the configuration names for these hosts."""
+    try:
+        document = json.loads(config)
+        helpers = dict(document.get("credHelpers") or {})
+        general = document.get("credsStore")
+    except (ValueError, AttributeError, TypeError):
+        return b"{}"
+    auths = {}
+    for host in hosts:
+        key = _HUB_KEY if host == DOCKER_HUB else host
+        helper = helpers.get(host) or helpers.get(key) or general
+        if isinstance(helper, str) and helper.replace("-", "").replace("_", "").isalnum():
+            login = _ask(helper, key)
+            if login:
+                auths[host] = login
+    return json.dumps({"auths": auths}).encode()
+
+
+def _ask(helper: str, key: str) -> dict[str, str]:
+    """A login from a credential helper, by docker's protocol; nothing if it has none."""
+    try:
+        answer = subprocess.run(  # noqa: S603  the user's own helper, its name is checked
+            [f"docker-credential-{helper}", "get"],
+            input=key.encode(),
+            capture_output=True,
+            timeout=_HELPER_SECONDS,
+            check=False,
+        )
+        login = json.loads(answer.stdout) if answer.returncode == 0 else {}
+    except (OSError, ValueError, subprocess.TimeoutExpired):
+        return {}
+    username, secret = login.get("Username"), login.get("Secret")
+    if not isinstance(username, str) or not isinstance(secret, str):
+        return {}
+    return {"username": username, "password": secret}
