@@ -5,7 +5,6 @@ pay for it; a registry that knows no ranges sends it all again, and what is know
 """
 
 import asyncio
-import random
 import re
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
@@ -114,7 +113,7 @@ class _Reading:
                 if broken > RESUMES:
                     raise
                 self._answer = None
-                await asyncio.sleep(random.uniform(0, 0.2 * 2**broken))  # noqa: S311
+                await self._repository.pause(broken)
 
     async def _following(self, offset: int, end: int) -> AsyncIterator[bytes]:
         """What the answer brings of that; what comes before is dropped."""

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from tidegate.remote.answers import refusal
 from tidegate.remote.budgets import Budgets, Urgency
 from tidegate.remote.challenges import parse_challenges
+from tidegate.remote.deadlines import Deadlines
 from tidegate.remote.errors import (
     DetourUnavailable,
     InsecureOnly,
@@ -23,7 +24,7 @@ from tidegate.remote.errors import (
     Unavailable,
 )
 from tidegate.remote.flights import Flights
-from tidegate.remote.http.calls import ANSWER, Answer, Body, Call, Calls
+from tidegate.remote.http.calls import Answer, Body, Call, Calls
 from tidegate.remote.http.following import followed
 from tidegate.remote.http.redirects import Headers, Origin, origin_of
 from tidegate.remote.http.trust import Trust
@@ -60,16 +61,22 @@ class Asked:
     length: int | None = None
     counted: bool = False
     """Whether registries count it: manifests and tags."""
-    patience: float = ANSWER
-    """Seconds for the answer to begin."""
+    patience: float | None = None
+    """Seconds for the answer to begin, if not what all have."""
 
 
 class Exchanges:
     """Requests of one process to all registries."""
 
     def __init__(
-        self, calls: Calls, budgets: Budgets, flights: Flights, clock: Callable[[], float]
+        self,
+        calls: Calls,
+        budgets: Budgets,
+        flights: Flights,
+        clock: Callable[[], float],
+        deadlines: Deadlines,
     ) -> None:
+        self.deadlines = deadlines
         self._calls = calls
         self._budgets = budgets
         self._flights = flights

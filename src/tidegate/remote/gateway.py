@@ -21,6 +21,7 @@ from tidegate.remote.blobs import RemoteBlob
 from tidegate.remote.budgets import Budgets
 from tidegate.remote.budgets import Urgency as Urgency
 from tidegate.remote.credentials import NO_KEYS, Keyring
+from tidegate.remote.deadlines import DEADLINES, Deadlines
 from tidegate.remote.errors import RegistryBlocked, RemoteError, SourcesFailed
 from tidegate.remote.exchange import Exchanges
 from tidegate.remote.flights import Flights
@@ -51,11 +52,12 @@ class Gateway:
         *,
         clock: Callable[[], float] = time.time,
         network: httpcore.AsyncNetworkBackend | None = None,
+        deadlines: Deadlines = DEADLINES,
     ) -> None:
         self._rules = rules
         self._flights = Flights()
-        self._calls = Calls(network or Network(addresses))
-        self._exchanges = Exchanges(self._calls, budgets, self._flights, clock)
+        self._calls = Calls(network or Network(addresses), deadlines)
+        self._exchanges = Exchanges(self._calls, budgets, self._flights, clock, deadlines)
         self._proofs = Proofs()
 
     def registries(

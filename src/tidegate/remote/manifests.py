@@ -82,7 +82,7 @@ async def get(repository: Repository, reference: str) -> RemoteManifest:
 def _told(answer: Answer, repository: Repository, reference: str) -> Found | None:
     """What a HEAD says; None where it leaves out what is needed."""
     about = repository.location.at(reference)
-    digest = _digest(answer.header("docker-content-digest"))
+    digest = parsed_digest(answer.header("docker-content-digest"))
     media_type = _media_type(answer, about)
     if digest is None or answer.length is None or not media_type:
         return None
@@ -120,13 +120,14 @@ def _declared(content: bytes, about: str) -> str:
 def _verified(content: bytes, reference: str, told: str, about: str) -> Digest:
     """The digest of the content, which is the one asked for, and the one that was told."""
     for wanted in (reference if is_digest(reference) else "", told):
-        digest = _digest(wanted)
+        digest = parsed_digest(wanted)
         if digest is not None and not digest.matches(content):
             raise ContentInvalid(f"{about}: what came has another digest than {digest}")
-    return _digest(reference) or _digest(told) or Digest.of(content)
+    return parsed_digest(reference) or parsed_digest(told) or Digest.of(content)
 
 
-def _digest(text: str) -> Digest | None:
+def parsed_digest(text: str) -> Digest | None:
+    """A digest that a header may hold; None for anything else."""
     try:
         return Digest.parse(text)
     except DigestInvalid:

@@ -5,8 +5,6 @@ the digest. After a cut the session is asked how far it came. Invariant: what is
 was acknowledged by the registry under the digest that we named.
 """
 
-import asyncio
-import random
 import re
 from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
@@ -24,6 +22,7 @@ from tidegate.remote.errors import (
 )
 from tidegate.remote.http.calls import Answer
 from tidegate.remote.http.redirects import Hop, next_hop, origin_of
+from tidegate.remote.manifests import parsed_digest
 from tidegate.remote.repository import PULL, PUSH, Repository
 
 SMALL = 64 * 1024
@@ -125,9 +124,9 @@ async def push_manifest(
     ) as answer:
         if answer.status not in (200, 201, 202):
             raise await repository.refusal(answer, about)
-        told = answer.header("docker-content-digest")
-        if told and told != Digest.of(content, told.partition(":")[0]):
-            raise ContentInvalid(f"{about}: the registry took it for {told[:160]}")
+        told = parsed_digest(answer.header("docker-content-digest"))
+        if told is not None and not told.matches(content):
+            raise ContentInvalid(f"{about}: the registry took it for {told}")
 
 
 class _SessionLost(RemoteError):
@@ -172,7 +171,7 @@ class _Upload:
                 cuts = 0 if self._offset > before else cuts + 1
                 if cuts > CUTS:
                     raise error
-                await asyncio.sleep(random.uniform(0, 0.2 * 2**cuts))  # noqa: S311
+                await self._repository.pause(cuts + 1)
             else:
                 self._kept.keep("")
                 return

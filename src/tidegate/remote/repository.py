@@ -16,7 +16,7 @@ from tidegate.remote.answers import refusal
 from tidegate.remote.budgets import Urgency
 from tidegate.remote.errors import ContentMissing, LeftAlone, NoRegistry, RemoteError, Unavailable
 from tidegate.remote.exchange import Asked, Exchanges
-from tidegate.remote.http.calls import ANSWER, Answer, Body
+from tidegate.remote.http.calls import Answer, Body
 from tidegate.remote.http.redirects import Headers, Origin
 from tidegate.remote.location import Location
 from tidegate.remote.memory import Memory
@@ -24,12 +24,7 @@ from tidegate.remote.peers import Peer
 
 T = TypeVar("T")
 
-PATIENCE = {Urgency.NOW: 20.0, Urgency.ASKED: 45.0, Urgency.BACKGROUND: 60.0}
-"""Seconds for something small, repeats included."""
-
 ATTEMPTS = 3
-_PAUSE = 0.3
-"""Seconds before the second attempt, at most; twice as long before the next."""
 
 PULL, PUSH = "pull", "pull,push"
 
@@ -76,7 +71,7 @@ class Repository:
     @property
     def patience(self) -> float:
         """Seconds for something small."""
-        return PATIENCE[self._caller.urgency]
+        return self._exchanges.deadlines.patience(self._caller.urgency)
 
     @asynccontextmanager
     async def ask(
@@ -90,7 +85,7 @@ class Repository:
         body: Body = b"",
         length: int | None = None,
         counted: bool = False,
-        patience: float = ANSWER,
+        patience: float | None = None,
     ) -> AsyncIterator[Answer]:
         """The answer, whatever it is, to a request below the repository or at a given address."""
         place = path if "://" in path else f"{self.location.repository}/{path}"
@@ -120,6 +115,11 @@ class Repository:
             return NoRegistry(f"{self.peer.origin} is no registry: it knows no /v2/")
         return error
 
+    async def pause(self, attempt: int) -> None:
+        """Wait before trying again, each time longer, and never as long as everybody else."""
+        longest = self._exchanges.deadlines.pause * 2.0 ** (attempt - 1)
+        await asyncio.sleep(random.uniform(0, longest))  # noqa: S311  no secret
+
     async def patiently(self, work: Callable[[], Awaitable[T]], about: str) -> T:
         """Do what may be repeated until it succeeds, within the caller's patience."""
         try:
@@ -130,7 +130,7 @@ class Repository:
                     except LeftAlone:
                         raise
                     except Unavailable:
-                        await asyncio.sleep(random.uniform(0, _PAUSE * 2**attempt))  # noqa: S311
+                        await self.pause(attempt)
                 return await work()
         except TimeoutError as error:
             raise Unavailable(f"{about}: not within {self.patience:g} s") from error

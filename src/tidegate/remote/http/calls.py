@@ -16,19 +16,13 @@ from dataclasses import dataclass
 import httpcore
 
 from tidegate import __version__
+from tidegate.remote.deadlines import DEADLINES, Deadlines
 from tidegate.remote.errors import ContentInvalid, RemoteError, Unavailable
 from tidegate.remote.http.redirects import Headers, Origin, origin_of, shown
 from tidegate.remote.http.trust import Trust, tls_context
 
-CONNECT = 5.0
-"""Seconds for a name to resolve, a connection to be made, and TLS to be agreed on."""
-ANSWER = 30.0
-"""Seconds from the request to the end of the answer's head, unless the call says otherwise."""
-STALL = 30.0
-"""Seconds without a byte of a body."""
-
 SLOWEST = 2048.0
-"""Bytes a second: who sends slower for `STALL` seconds holds a connection for nothing."""
+"""Bytes a second: who sends slower, once the deadline is over, holds a connection for nothing."""
 
 CONNECTIONS, IDLE_CONNECTIONS, IDLE_FOR = 100, 8, 30.0
 """For each server: at once, kept for the next request, and for so many seconds."""
@@ -37,11 +31,9 @@ POOLS = 256
 """Servers with connections; the one used longest ago is forgotten when it has none in use."""
 
 PIECE = 1024 * 1024
-"""Bytes of a body that have to be taken within `STALL`."""
+"""Bytes of a body that have to be taken before the other side counts as stalled."""
 DRAINED = 16 * 1024
 """Bytes that are cheaper to read than a connection is to make."""
-
-_TIMEOUTS = {"connect": CONNECT, "pool": CONNECT, "read": STALL, "write": STALL}
 
 _OURS: Headers = (("User-Agent", f"tidegate/{__version__}"), ("Accept-Encoding", "identity"))
 
@@ -52,7 +44,8 @@ Body = bytes | Callable[[], AsyncIterator[bytes]]
 class Call:
     """A request. A body that is no bytes is called for its pieces, and has `length` if known.
 
-    `patience` is how many seconds the answer has to begin, once all of the request is sent.
+    `patience` is how many seconds the answer has to begin, once all of the request is sent, where
+    that is not what all have.
     """
 
     method: str
@@ -60,14 +53,15 @@ class Call:
     headers: Headers = ()
     body: Body = b""
     length: int | None = None
-    patience: float = ANSWER
+    patience: float | None = None
 
 
 class Answer:
     """An answer whose head is in; its body comes as it is read."""
 
-    def __init__(self, url: str, response: httpcore.Response) -> None:
+    def __init__(self, url: str, response: httpcore.Response, stall: float) -> None:
         self.url = url
+        self._stall = stall
         self.status = response.status
         self._response = response
         self._read = False
@@ -106,7 +100,7 @@ class Answer:
             async for chunk in self._response.aiter_stream():
                 waited += time.monotonic() - began
                 received += len(chunk)
-                if waited > STALL and received < waited * SLOWEST:
+                if waited > self._stall and received < waited * SLOWEST:
                     raise Unavailable(f"{where}: sends less than {SLOWEST:g} bytes a second")
                 yield chunk
                 began = time.monotonic()
@@ -141,8 +135,11 @@ class _Pool:
 class Calls:
     """Makes requests; make it in the event loop that uses it, after the last fork."""
 
-    def __init__(self, network: httpcore.AsyncNetworkBackend) -> None:
+    def __init__(
+        self, network: httpcore.AsyncNetworkBackend, deadlines: Deadlines = DEADLINES
+    ) -> None:
         self._network = network
+        self._deadlines = deadlines
         self._pools: OrderedDict[tuple[Origin, Trust], _Pool] = OrderedDict()
 
     @asynccontextmanager
@@ -152,9 +149,9 @@ class Calls:
         pool.users += 1
         try:
             await self._close_idle()
-            response = await _respond(pool.connections, call)
+            response = await self._respond(pool.connections, call)
             try:
-                answer = Answer(call.url, response)
+                answer = Answer(call.url, response, self._deadlines.stall)
                 yield answer
                 await answer.drain()
             finally:
@@ -184,6 +181,26 @@ class Calls:
         self._pools.move_to_end(key)
         return pool
 
+    async def _respond(self, pool: httpcore.AsyncConnectionPool, call: Call) -> httpcore.Response:
+        connect, answer, stall = self._deadlines[:3]
+        patience = answer if call.patience is None else call.patience
+        timeouts = {
+            "connect": connect,
+            "pool": connect,
+            "read": max(stall, patience),
+            "write": stall,
+        }
+        with _failures(shown(call.url)):
+            async with asyncio.timeout(None) as deadline:
+                request = httpcore.Request(
+                    call.method,
+                    call.url,
+                    headers=[("Host", _host(call.url)), *_OURS, *call.headers, *_framing(call)],
+                    content=_body(call, deadline, patience),
+                    extensions={"timeout": timeouts},
+                )
+                return await pool.handle_async_request(request)
+
     async def _close_idle(self) -> None:
         """Close the connections to servers that nobody has asked for anything since a while."""
         before = time.monotonic() - IDLE_FOR
@@ -192,21 +209,6 @@ class Calls:
                 break
             del self._pools[key]
             await pool.connections.aclose()
-
-
-async def _respond(pool: httpcore.AsyncConnectionPool, call: Call) -> httpcore.Response:
-    where = shown(call.url)
-    with _failures(where):
-        async with asyncio.timeout(None) as deadline:
-            content = _body(call, deadline)
-            request = httpcore.Request(
-                call.method,
-                call.url,
-                headers=[("Host", _host(call.url)), *_OURS, *call.headers, *_framing(call)],
-                content=content,
-                extensions={"timeout": {**_TIMEOUTS, "read": max(STALL, call.patience)}},
-            )
-            return await pool.handle_async_request(request)
 
 
 def _host(url: str) -> str:
@@ -223,7 +225,7 @@ def _framing(call: Call) -> Headers:
     return [("Content-Length", str(call.length))]
 
 
-async def _body(call: Call, deadline: asyncio.Timeout) -> AsyncIterator[bytes]:
+async def _body(call: Call, deadline: asyncio.Timeout, patience: float) -> AsyncIterator[bytes]:
     """The body, piece by piece; from its end on the server has its time to answer."""
     if callable(call.body):
         async for piece in call.body():
@@ -231,7 +233,7 @@ async def _body(call: Call, deadline: asyncio.Timeout) -> AsyncIterator[bytes]:
                 yield piece[start : start + PIECE]
     elif call.body:
         yield call.body
-    deadline.reschedule(asyncio.get_running_loop().time() + call.patience)
+    deadline.reschedule(asyncio.get_running_loop().time() + patience)
 
 
 @contextmanager
