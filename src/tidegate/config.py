@@ -25,6 +25,9 @@ _PATH_SECRET = re.compile(r"[A-Za-z0-9_-]{32,128}", re.ASCII)
 """A secret that stands in a path as it is, and is too long to be guessed."""
 
 
+IN_CLUSTER = "in-cluster"
+"""As the setting `cluster`: the one that this process runs in a pod of."""
+
 SHORTEST_IMPORT_INTERVAL = 10.0
 """Seconds between looks at a tag of another registry."""
 
@@ -275,6 +278,14 @@ def _shown(declared: Field[Any], value: Any) -> str:
     if declared.name in _TABLES:
         return ", ".join(f"{each.name} ({each.issuer})" for each in value)
     return ", ".join(value) if isinstance(value, tuple) else str(value)
+
+
+def cluster_server(environment: Mapping[str, str] | None = None) -> str:
+    """Where a pod finds its cluster's API server: the kubelet says so in two variables."""
+    environment = os.environ if environment is None else environment
+    host = environment.get("KUBERNETES_SERVICE_HOST", "kubernetes.default.svc")
+    port = environment.get("KUBERNETES_SERVICE_PORT", "443")
+    return f"https://{f'[{host}]' if ':' in host else host}:{port}"
 
 
 def registry_login_files(environment: Mapping[str, str] | None = None) -> tuple[Path, ...]:

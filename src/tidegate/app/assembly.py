@@ -12,7 +12,8 @@ from tidegate.app.api import make_api, served_resources
 from tidegate.app.front import Application, Handler
 from tidegate.app.identities import make_identities
 from tidegate.app.loops import loops
-from tidegate.app.triggers import make_triggers
+from tidegate.app.outside import make_gateway
+from tidegate.app.triggers import make_targets, make_triggers, webhook_post
 from tidegate.auth.oauth.application import PATHS as OAUTH_PATHS
 from tidegate.auth.oauth.application import OAuthApplication
 from tidegate.auth.oidc.configuration import Issuers
@@ -67,6 +68,8 @@ async def assemble(settings: Settings) -> AsyncIterator[Application]:
         config = RegistryConfig(store, internal)
         await config.start()
         stack.push_async_callback(config.close)
+        gateway = make_gateway(settings, config, database)
+        stack.push_async_callback(gateway.close)
         authorizer = RbacAuthorizer(store, time.monotonic)
         await authorizer.start()
         issuers = Issuers.open(settings.oidc, settings.ci)
@@ -103,7 +106,9 @@ async def assemble(settings: Settings) -> AsyncIterator[Application]:
         older = Older(database, blobs, hosts)
         for loop in loops(settings, database, store, registry, identities, ending, older):
             stack.callback(asyncio.create_task(loop).cancel)
-        triggers = make_triggers(store, database, served, authorizer, audit, hosts)
+        targets = await stack.enter_async_context(make_targets(settings, store, served))
+        post = webhook_post(gateway.web())
+        triggers = make_triggers(store, database, targets, authorizer, audit, hosts, post)
         stack.callback(asyncio.create_task(follow_tags(database, triggers)).cancel)
         others: dict[str, Handler] = {TOKEN_PATH: token, **dict.fromkeys(OAUTH_PATHS, oauth)}
         admission = _admission(settings, store, database, hosts)

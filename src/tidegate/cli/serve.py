@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 import typer
 
+from tidegate.app.triggers import cluster_access
 from tidegate.cli import authority, datadir, setup
 from tidegate.cli.listeners import Listener, listen
 from tidegate.cli.refusal import Refused
@@ -19,6 +20,8 @@ from tidegate.cli.supervisor import UNFIT, Supervisor
 from tidegate.cli.worker import Certificate, Listening, run_worker, tls_context
 from tidegate.config import Settings, split_address
 from tidegate.metastore.errors import MetastoreError
+from tidegate.remote.cluster.access import AccessInvalid
+from tidegate.remote.cluster.client import tls_context as cluster_tls
 from tidegate.storage.errors import StorageError
 
 _GRACE_BEYOND_DRAIN = 5.0
@@ -69,6 +72,7 @@ def _run(settings: Settings) -> int:
     datadir.hold(settings.data)
     listeners = _listen(settings)
     certificate = _certificate(settings, listeners)
+    _check_cluster(settings)
     password = _in_child(lambda: asyncio.run(setup.prepare(settings)))
     supervisor = Supervisor(
         lambda number, lifeline, ready: _work(
@@ -109,6 +113,16 @@ def _certificate(settings: Settings, listeners: list[Listener]) -> Certificate |
         settings.data / "tls", [*names, *([public] if public else [])], dt.datetime.now(dt.UTC)
     )
     return Certificate(own.chain, own.key, own.authority)
+
+
+def _check_cluster(settings: Settings) -> None:
+    """Refuse to start with a cluster that nothing leads to; it need not answer yet."""
+    try:
+        access = cluster_access(settings)
+        if access is not None:
+            cluster_tls(access)
+    except AccessInvalid as error:
+        raise Refused(f"cluster: {error}") from error
 
 
 def _work(

@@ -59,6 +59,7 @@ class Reconciler:
         self._newest: dict[RepositoryName, dict[Selection, str]] = {}
         self._turns: dict[RepositoryName, asyncio.Lock] = {}
         self._refused: set[WorkloadKey] = set()
+        self._built: dict[tuple[WorkloadKey, Source], str] = {}
 
     async def load(self, store: ObjectStore) -> None:
         """Read what policies say, and what was told before."""
@@ -125,10 +126,11 @@ class Reconciler:
 
         Raises what `Targets` do, and ReportFailed.
         """
-        workload = self.index.workloads.get(key)
-        if workload is None:
+        known = self.index.workloads.get(key)
+        if known is None:
             await self._telling.gone(key)
             return None
+        workload = self._built_already(known)
         policies = self.rules.policies(workload)
         facts = await self._facts(workload, policies)
         decided = plan(workload, facts, self._clock())
@@ -144,10 +146,22 @@ class Reconciler:
                 self.index.put(workload.key, await self._targets.write(workload, decided.edits))
             if decided.build:
                 await self._targets.build(workload, decided.build)
+                for each in decided.build:
+                    self._built[workload.key, each.source] = each.last
         except TargetRefused as error:
             self._telling.refused(workload, decided.made, 403, str(error))
             raise
         await self._telling.made(self._targets, workload, decided.made)
+
+    def _built_already(self, workload: Workload) -> Workload:
+        """With what builds were asked for, which the status of a BuildConfig says a bit later."""
+        if not workload.builds:
+            return workload
+        builds = tuple(
+            each._replace(last=self._built.get((workload.key, each.source), each.last))
+            for each in workload.builds
+        )
+        return replace(workload, builds=builds)
 
     async def _facts(self, workload: Workload, policies: Sequence[Policy]) -> Facts:
         """What is to be known of a workload's tags; of those that name what it runs, nothing."""

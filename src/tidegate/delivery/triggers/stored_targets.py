@@ -35,12 +35,11 @@ from tidegate.delivery.triggers.targets import (
     TargetRefused,
     TargetUnavailable,
 )
-from tidegate.delivery.triggers.telling import USER
+from tidegate.delivery.triggers.telling import MANAGER, USER
 from tidegate.delivery.triggers.workload import BuildTrigger, Workload, WorkloadKey
 from tidegate.kinds.event import EVENTS, Event, EventSource
 from tidegate.observability.timestamp import rfc3339_seconds
 
-MANAGER = "tidegate-triggers"
 PAGE = 500
 _MESSAGE = 1024
 

@@ -41,7 +41,8 @@ from tidegate.remote.errors import RemoteError
 _LOG = logging.getLogger(__name__)
 
 USER = "system:tidegate:triggers"
-"""Who it is that changes workloads, in the audit log and as a field manager."""
+MANAGER = "tidegate-triggers"
+"""Who it is that changes workloads: in the audit log, and as a field manager."""
 
 SECRET_KEY = "secret"  # noqa: S105  a name
 _NAME_LIMIT = 253
