@@ -139,7 +139,7 @@ def _parse_resource(text: str) -> Grant | None:
     if kind != "repository":
         return None
     try:
-        repository = RepositoryName.parse(name)
+        repository = RepositoryName.flattened(name)  # deeper where another registry is mirrored
     except NameInvalid:
         return None
     return Grant(kind, repository, _ACTIONS if "*" in actions else actions & _ACTIONS)

@@ -17,6 +17,10 @@ NAME_LIMIT = 255
 _PROJECT = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?", re.ASCII)
 """An RFC 1123 label, as a Kubernetes namespace must be."""
 _STREAM = re.compile(r"[a-z0-9]+(?:[._-][a-z0-9]+)*", re.ASCII)
+_COMPONENT = r"[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*"
+_PATH = re.compile(rf"{_COMPONENT}(?:/{_COMPONENT})*", re.ASCII)
+"""What registries elsewhere call a repository (distribution-spec, "Pulling manifests")."""
+_DOUBLED = re.compile(r"/|__|--+", re.ASCII)
 _TAG = re.compile(r"[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}", re.ASCII)
 
 _RULE = (
@@ -47,6 +51,18 @@ class RepositoryName(str):
             raise NameInvalid(f"{stream!r} is no stream name; {_RULE}")
         return cls(text)
 
+    @classmethod
+    def flattened(cls, text: str) -> Self:
+        """Read a repository name of any depth, as registries elsewhere have them, as one of two.
+
+        `hub/library/nginx` becomes `hub/library.nginx`; what a stream's name may not have twice in
+        a row becomes one. Several names can become the same: who does this has to tell them apart.
+        """
+        project, _, path = text.partition("/")
+        if _PATH.fullmatch(path) is None:
+            raise NameInvalid(f"{text[:160]!r} is no repository name of any registry")
+        return cls.parse(f"{project}/{_DOUBLED.sub(_separator, path)}")
+
     @property
     def project(self) -> str:
         return self.partition("/")[0]
@@ -54,6 +70,10 @@ class RepositoryName(str):
     @property
     def stream(self) -> str:
         return self.partition("/")[2]
+
+
+def _separator(found: re.Match[str]) -> str:
+    return "." if found[0] == "/" else found[0][0]
 
 
 class Tag(str):

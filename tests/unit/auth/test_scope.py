@@ -51,6 +51,11 @@ def test_repeated_parameters_are_one_scope() -> None:
     )
 
 
+def test_a_name_of_a_mirrored_registry_is_asked_for_as_the_stream_that_it_is_read_from() -> None:
+    (grant,) = parse_scopes(["repository:hub/library/nginx:pull"])
+    assert str(grant) == "repository:hub/library.nginx:pull"
+
+
 @pytest.mark.parametrize(
     "text",
     [
@@ -60,7 +65,7 @@ def test_repeated_parameters_are_one_scope() -> None:
         "repository:shop/web:PULL",
         "repository:shop/web:admin",
         "repository:web:pull",
-        "repository:a/b/c:pull",
+        "repository:a/b//c:pull",
         "repository:Shop/web:pull",
         "repository:../web:pull",
         "repository:host.example:5000/shop/web:pull",

@@ -46,6 +46,29 @@ def test_another_name_is_refused_with_a_sentence_that_says_why(name: str, hint: 
         RepositoryName.parse(name)
 
 
+@pytest.mark.parametrize(
+    ("name", "flat"),
+    [
+        ("hub/library/nginx", "hub/library.nginx"),
+        ("hub/a/b/c", "hub/a.b.c"),
+        ("hub/some--org/x__y", "hub/some-org.x_y"),
+        ("hub/a---b", "hub/a-b"),
+        ("shop/web", "shop/web"),
+    ],
+)
+def test_a_name_of_any_depth_is_flattened_to_one_of_two_parts(name: str, flat: str) -> None:
+    assert RepositoryName.flattened(name) == flat
+
+
+@pytest.mark.parametrize(
+    "name", ["web", "hub/", "hub//x", "hub/x/", "hub/X/y", "hub/a/../b", "hub/a._b", "a_b/c/d",
+             "hub/" + "x/" * 200 + "y"]
+)  # fmt: skip
+def test_what_no_registry_would_call_a_repository_is_not_flattened(name: str) -> None:
+    with pytest.raises(NameInvalid):
+        RepositoryName.flattened(name)
+
+
 @given(st.from_regex(r"[a-z0-9./_-]{1,40}", fullmatch=True))
 def test_every_accepted_name_is_one_of_the_specification(text: str) -> None:
     try:

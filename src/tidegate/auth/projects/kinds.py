@@ -16,6 +16,7 @@ from tidegate.apimachinery.errors import FieldError, Qualified, invalid
 from tidegate.apimachinery.meta import Object, Time, Wire, doc
 from tidegate.apimachinery.names import label_faults, qualified_name_faults
 from tidegate.apimachinery.resource import Column, Resource, Strategy, Subresource
+from tidegate.auth.projects.proxy import proxy_faults
 
 GROUP = "project.openshift.io"
 
@@ -165,7 +166,7 @@ def _prepare_finalizers(new: Namespace, old: Namespace | None) -> None:
 
 
 def _validate_namespace(new: Namespace, _old: Namespace | None) -> Sequence[FieldError]:
-    faults = []
+    faults = list(proxy_faults(new.metadata.annotations))
     for each in new.spec.finalizers:
         faults += [invalid("spec.finalizers", each, why) for why in qualified_name_faults(each)]
         if "/" not in each and each not in _STANDARD_FINALIZERS:
