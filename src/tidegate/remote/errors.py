@@ -52,7 +52,11 @@ class DetourUnavailable(Unavailable):
 
 
 class LeftAlone(Unavailable):
-    """It failed so often that it is not asked for a while."""
+    """It failed so often that it is not asked for a while: for `retry_after` seconds."""
+
+    def __init__(self, message: str, retry_after: float) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
 
 
 class InsecureOnly(RemoteError):

@@ -142,7 +142,8 @@ class Exchanges:
         if why:
             raise LeftAlone(
                 f"{asked.about}: {peer.host} is not asked for {seconds:.0f} s, "
-                f"as it failed again and again: {why}"
+                f"as it failed again and again: {why}",
+                seconds,
             )
         raise RateLimited(
             f"{asked.about}: what {peer.host} allows is used up for {seconds:.0f} s", seconds

@@ -18,8 +18,10 @@ from tidegate.oci.pull_spec import DOCKER_HUB, PullSpec
 from tidegate.remote.credentials import NO_KEYS, Keyring
 from tidegate.remote.errors import (
     AccessDenied,
+    LeftAlone,
     RateLimited,
     RemoteError,
+    SourcesFailed,
     Unavailable,
 )
 from tidegate.remote.gateway import Gateway, Registries, Urgency
@@ -148,5 +150,10 @@ def _outcome(wanted: Wanted, found: dict[Sought, Fetched | RemoteError]) -> Outc
         return Outcome(wanted, statuses.SUCCESS, result)
     reference = sought.location.at(sought.reference)
     status = statuses.failed(reference, sought.location, result)
-    later = result.retry_after if isinstance(result, RateLimited) else None
-    return Outcome(wanted, status, later=later)
+    return Outcome(wanted, status, later=_later(result))
+
+
+def _later(error: RemoteError) -> float | None:
+    """In how many seconds the registry itself may be asked, where it was not; None if it was."""
+    last = error.errors[-1] if isinstance(error, SourcesFailed) else error
+    return last.retry_after if isinstance(last, (LeftAlone, RateLimited)) else None

@@ -21,6 +21,7 @@ from tidegate.images.kinds.image_stream import (
 from tidegate.kinds.durations import DurationInvalid, seconds_of
 from tidegate.metastore.wanted_tags import WantedTag
 from tidegate.oci.pull_spec import is_digest
+from tidegate.remote.location import Location
 
 IMPORT_INTERVAL = "tidegate.io/import-interval"
 """Annotation of a tag in the spec of a stream, or of a namespace for all of its scheduled tags:
@@ -43,10 +44,10 @@ class Need:
 
 @dataclass(frozen=True, slots=True)
 class Schedule:
-    """A tag that is looked at again and again: at which registry, and every how many seconds."""
+    """A tag that is looked at again and again: where, and every how many seconds."""
 
     tag: str
-    host: str
+    location: Location
     interval: float
 
 
@@ -80,9 +81,8 @@ def schedule(
     sought = None if wanted is None else wanted.sought
     if sought is None or is_digest(sought.reference):
         return None
-    return Schedule(
-        tag.name, sought.location.host, interval_of(spec.annotations, project, usual, shortest)
-    )
+    interval = interval_of(spec.annotations, project, usual, shortest)
+    return Schedule(tag.name, sought.location, interval)
 
 
 def interval_of(

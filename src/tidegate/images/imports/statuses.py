@@ -14,6 +14,7 @@ from tidegate.remote.errors import (
     CertificateRefused,
     ContentMissing,
     InsecureOnly,
+    LeftAlone,
     NoRegistry,
     RateLimited,
     RegistryBlocked,
@@ -111,6 +112,10 @@ def _limited(reference: str, location: Location, _error: RemoteError) -> Status:
     return internal(f"{reference}: toomanyrequests: {location.host} allows no more requests now")
 
 
+def _left_alone(reference: str, location: Location, _error: RemoteError) -> Status:
+    return internal(f"{reference}: {location.host} failed again and again, and is left alone")
+
+
 _TOLD: tuple[tuple[type[RemoteError], Callable[[str, Location, RemoteError], Status]], ...] = (
     (ContentMissing, _missing),
     (AccessDenied, _denied),
@@ -120,6 +125,7 @@ _TOLD: tuple[tuple[type[RemoteError], Callable[[str, Location, RemoteError], Sta
     (RegistryBlocked, _blocked),
     (AddressRefused, _refused),
     (RateLimited, _limited),
+    (LeftAlone, _left_alone),
 )
 """What each kind of failure means; the first that fits."""
 

@@ -8,6 +8,7 @@ import pytest
 from tidegate.images.imports.needs import Need, Schedule, interval_of, need, schedule
 from tidegate.images.kinds.image_stream import ImageStream, ImageStreamSpec
 from tidegate.metastore.wanted_tags import WantedTag
+from tidegate.remote.location import Location
 
 CHECKED = {"openshift.io/image.dockerRepositoryCheck": "2026-01-02T03:04:05Z"}
 FAILED = {"type": "ImportSuccess", "status": "False"}
@@ -80,21 +81,24 @@ def test_who_takes_the_mark_away_has_what_failed_tried_again() -> None:
 
 
 @pytest.mark.parametrize(
-    ("wanted", "host"),
+    ("wanted", "location"),
     [
-        (tag(scheduled=True), "quay.io"),
-        (tag(source="nginx", scheduled=True), "docker.io"),
-        (tag(source="registry.example:5000/a/b:c", scheduled=True), "registry.example:5000"),
+        (tag(scheduled=True), Location("quay.io", "app/web")),
+        (tag(source="nginx", scheduled=True), Location("docker.io", "library/nginx")),
+        (
+            tag(source="registry.example:5000/a/b:c", scheduled=True),
+            Location("registry.example:5000", "a/b"),
+        ),
         (tag(), None),
         (tag(source=f"quay.io/app/web@sha256:{'a' * 64}", scheduled=True), None),
         (tag(scheduled=True, reference=True), None),
     ],
 )
 def test_scheduled_are_tags_of_other_registries_that_can_move(
-    wanted: WantedTag, host: str | None
+    wanted: WantedTag, location: Location | None
 ) -> None:
     found = schedule(wanted, {}, 900, 10)
-    assert found == (None if host is None else Schedule("1.0", host, 900))
+    assert found == (None if location is None else Schedule("1.0", location, 900))
 
 
 @pytest.mark.parametrize(
