@@ -4,11 +4,10 @@ Invariant: however many pages a server has, so much is read and no more, and fro
 """
 
 import re
-from urllib.parse import urljoin
 
 from tidegate.remote.errors import ContentInvalid
 from tidegate.remote.http.calls import Answer
-from tidegate.remote.http.redirects import Origin, origin_of, shown
+from tidegate.remote.http.redirects import Origin, joined, origin_of, shown
 
 PAGES = 1000
 """Pages of one list."""
@@ -25,7 +24,7 @@ def next_page(answer: Answer, peer: Origin, seen: set[str]) -> str | None:
     target = next((url for value in answer.headers("link") if (url := _next(value))), None)
     if target is None:
         return None
-    url = urljoin(f"{peer}{_path(answer.url)}", target)
+    url = joined(f"{peer}{_path(answer.url)}", target)
     if origin_of(url) != peer:
         raise ContentInvalid(f"{shown(answer.url)}: the list goes on at another server")
     if url in seen or len(seen) >= PAGES:

@@ -66,13 +66,21 @@ def next_hop(hop: Hop, location: str, *, insecure: bool) -> Hop:
 
     From TLS to none only where the caller is `insecure` anyway.
     """
-    target = urljoin(hop.url, location)
+    target = joined(hop.url, location)
     before, after = origin_of(hop.url), origin_of(target)
     if before.scheme == "https" and after.scheme == "http" and not insecure:
         raise RemoteError(f"{before}: redirects from TLS to {after}, without")
     if before == after:
         return Hop(target, hop.headers)
     return Hop(target, [each for each in hop.headers if each[0].lower() in _ANYWHERE])
+
+
+def joined(base: str, location: str) -> str:
+    """The address that a reference within a document stands for (RFC 3986 section 5)."""
+    try:
+        return urljoin(base, location)
+    except ValueError as error:
+        raise RemoteError(f"{location[:200]!r} is no address") from error
 
 
 def shown(url: str) -> str:
