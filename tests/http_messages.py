@@ -4,11 +4,19 @@ import asyncio
 from collections.abc import AsyncIterator, Mapping
 
 PIECE = 256 * 1024
+TLS_RECORD = b"\x16"  # the first byte of a handshake
 
 
 async def read_head(reader: asyncio.StreamReader) -> tuple[str, dict[str, str]]:
-    """The first line, and the headers by lower-case name, those that came twice joined."""
-    head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
+    """The first line, and the headers by lower-case name, those that came twice joined.
+
+    Raises EOFError when the connection ends before, and for whoever begins to speak TLS: real
+    servers close it at once, too.
+    """
+    begun = await reader.readexactly(1)
+    if begun == TLS_RECORD:
+        raise EOFError("TLS where there is none")
+    head = (begun + await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
     first, *lines = head.rstrip("\r\n").split("\r\n")
     headers: dict[str, str] = {}
     for line in lines:
