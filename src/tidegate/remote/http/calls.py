@@ -227,10 +227,16 @@ def _framing(call: Call) -> Headers:
 
 async def _body(call: Call, deadline: asyncio.Timeout, patience: float) -> AsyncIterator[bytes]:
     """The body, piece by piece; from its end on the server has its time to answer."""
+    sent = 0
     if callable(call.body):
         async for piece in call.body():
+            sent += len(piece)
+            if call.length is not None and sent > call.length:
+                break
             for start in range(0, len(piece), PIECE):
                 yield piece[start : start + PIECE]
+        if call.length not in (None, sent):
+            raise RemoteError(f"{shown(call.url)}: the content is not {call.length} bytes long")
     elif call.body:
         yield call.body
     deadline.reschedule(asyncio.get_running_loop().time() + patience)
