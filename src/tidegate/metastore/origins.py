@@ -98,6 +98,18 @@ async def events_of(
     return [(reference, spec) for reference, spec in rows]
 
 
+async def image_of(db: Database, repository: RepositoryName, tag: str) -> str | None:
+    """The image that a tag of the stream names, whether the repository has it or not."""
+    rows = await db.fetch(
+        "SELECT e.image FROM stream_tags t JOIN tag_events e"
+        " ON e.repository_id = t.repository_id AND e.tag = t.name AND e.number = t.current"
+        " WHERE t.repository_id = (SELECT id FROM repositories WHERE name = ?) AND t.name = ?"
+        " AND e.image <> ''",
+        (repository, tag),
+    )
+    return str(rows[0][0]) if rows else None
+
+
 async def specs_using(db: Database, repository: RepositoryName, digest: Digest) -> list[str]:
     """What is wanted of tags whose shown images use a blob, as JSON; some of them."""
     users = (
@@ -131,13 +143,12 @@ def lent(
     return found
 
 
-def of_manifest(tx: Transaction, repository_id: int, digest: str) -> Origin | None:
+async def of_manifest(db: Database, repository: RepositoryName, digest: str) -> Origin | None:
     """The origin of a live manifest; None for one that was pushed, or is not there."""
-    rows = tx.fetch(
-        "SELECT origin, origin_insecure FROM manifests"
-        " WHERE repository_id = ? AND digest = ? AND deleted_at IS NULL",
-        (repository_id, digest),
+    rows = await db.fetch(
+        "SELECT m.origin, m.origin_insecure FROM repositories r JOIN manifests m"
+        " ON m.repository_id = r.id AND m.digest = ? AND m.deleted_at IS NULL"
+        " WHERE r.name = ? AND m.origin IS NOT NULL",
+        (digest, repository),
     )
-    if not rows or rows[0][0] is None:
-        return None
-    return Origin(rows[0][0], bool(rows[0][1]))
+    return Origin(rows[0][0], bool(rows[0][1])) if rows else None

@@ -32,6 +32,7 @@ from tidegate.registry.errors import (
     MethodNotAllowed,
     TooManyTags,
 )
+from tidegate.registry.pull_through.service import PullThrough
 from tidegate.registry.request import Request
 from tidegate.registry.response import Headers, Response, warning
 from tidegate.storage.blobs import BlobStore
@@ -56,8 +57,16 @@ class Manifests:
     """The manifest endpoint. `sparse` accepts images whose blobs are not there yet."""
 
     def __init__(
-        self, database: Database, store: BlobStore, hosts: Hosts, *, sparse: bool = False
+        self,
+        database: Database,
+        store: BlobStore,
+        hosts: Hosts,
+        through: PullThrough | None = None,
+        *,
+        sparse: bool = False,
     ) -> None:
+        """`through` has what is named here and kept in other registries."""
+        self._through = through
         self._database = database
         self._store = store
         self._hosts = hosts
@@ -76,17 +85,11 @@ class Manifests:
             stored = await manifests.by_tag(self._database, repository, reference)
             if stored is None:
                 stored = await self._as_it_was(repository, reference)
+        if stored is None and self._through is not None:
+            stored = await self._through.manifests.pull(request, repository, reference)
         if stored is None:
             raise ManifestUnknown(f"{repository} has no manifest {reference}")
-        headers: Headers = [
-            (b"docker-content-digest", stored.digest.encode()),
-            (b"etag", etag(stored.digest)),
-        ]
-        if none_match(request, stored.digest):
-            return Response(304, headers)
-        headers.append((b"content-type", stored.media_type.encode()))
-        headers.append((b"content-length", str(len(stored.content)).encode()))
-        return Response(200, headers, stored.content)
+        return answered(request, stored)
 
     async def _as_it_was(
         self, repository: RepositoryName, tag: Tag
@@ -122,7 +125,7 @@ class Manifests:
         digest, named = _digest_and_tags(request, reference, content)
         config = await self._config(repository, manifest)
         pushed = Pushed(repository, digest, manifest.media_type, content, config, named)
-        told = await self._store_pushed(pushed, manifest, pusher)
+        told = await self._store_pushed(request, pushed, manifest, pusher)
         return _pushed(repository, reference, digest, named, manifest, told)
 
     async def _config(self, repository: RepositoryName, manifest: Manifest) -> Digest | None:
@@ -134,8 +137,12 @@ class Manifests:
             return None
         return digest
 
-    async def _store_pushed(self, pushed: Pushed, manifest: Manifest, pusher: Pusher) -> list[str]:
-        """The unit of a push, once more if the Image that it counted on has just been deleted."""
+    async def _store_pushed(
+        self, request: Request, pushed: Pushed, manifest: Manifest, pusher: Pusher
+    ) -> list[str]:
+        """The unit of a push, once more if the Image that it counted on has just been deleted, or
+        if blobs that an imported image of the repository has are to be taken over first."""
+        adopted = False
         while True:
             now = time.time()
             image = await pushes.prepare(self._database, self._store, self._hosts, pushed, now)
@@ -145,6 +152,15 @@ class Manifests:
                 )
             except ImageGone:
                 continue
+            except ManifestBlobsUnknown as error:
+                if adopted or self._through is None:
+                    raise
+                adopted = True
+                found = await self._through.adopting.adopt(
+                    request, pushed.repository, error.missing
+                )
+                if not found:
+                    raise
 
     def _push_unit(
         self, pushed: Pushed, manifest: Manifest, pusher: Pusher, image: Image | None, now: float
@@ -218,6 +234,22 @@ class Manifests:
                 said = f"{blob.digest} has {blob.size} bytes"
                 raise ManifestInvalid(f"the manifest says that {said}, it has {link.size}")
         return found
+
+
+def answered(
+    request: Request, stored: manifests.StoredManifest, more: Sequence[tuple[bytes, bytes]] = ()
+) -> Response:
+    """The answer with a manifest, or that the client has it; `more` headers go with either."""
+    headers: Headers = [
+        (b"docker-content-digest", stored.digest.encode()),
+        (b"etag", etag(stored.digest)),
+        *more,
+    ]
+    if none_match(request, stored.digest):
+        return Response(304, headers)
+    headers.append((b"content-type", stored.media_type.encode()))
+    headers.append((b"content-length", str(len(stored.content)).encode()))
+    return Response(200, headers, stored.content)
 
 
 def _delete_tag(

@@ -38,7 +38,7 @@ def failed(reference: str, location: Location, error: RemoteError) -> Status:
         for kind, told in _TOLD:
             if isinstance(errors[0], kind):
                 return told(reference, location, errors[0])
-    return internal(f"{reference}: {_text(error)}")
+    return _unusable(reference, location, error)
 
 
 def not_found(reference: str) -> Status:
@@ -90,8 +90,9 @@ def _insecure(_reference: str, location: Location, _error: RemoteError) -> Statu
     return _failure(400, "BadRequest", text)
 
 
-def _untrusted(reference: str, _location: Location, error: RemoteError) -> Status:
-    return internal(f"{reference}: {_text(error)}")
+def _unusable(reference: str, _location: Location, error: RemoteError) -> Status:
+    text = _text(error)
+    return internal(text if text.startswith(f"{reference}: ") else f"{reference}: {text}")
 
 
 def _no_registry(_reference: str, location: Location, _error: RemoteError) -> Status:
@@ -119,7 +120,7 @@ def _left_alone(reference: str, location: Location, _error: RemoteError) -> Stat
 _TOLD: tuple[tuple[type[RemoteError], Callable[[str, Location, RemoteError], Status]], ...] = (
     (ContentMissing, _missing),
     (AccessDenied, _denied),
-    (CertificateRefused, _untrusted),
+    (CertificateRefused, _unusable),
     (InsecureOnly, _insecure),
     (NoRegistry, _no_registry),
     (RegistryBlocked, _blocked),

@@ -8,6 +8,7 @@ from tidegate.apimachinery.errors import UpdateConflict, missing
 from tidegate.apimachinery.meta import ObjectMeta
 from tidegate.apimachinery.storage import Call
 from tidegate.images.kinds.group import API_VERSION, MANAGED
+from tidegate.images.kinds.image import Image
 from tidegate.images.kinds.image_stream_image import IMAGE_STREAM_IMAGES, ImageStreamImage
 from tidegate.images.referrers import show_referrers
 from tidegate.images.streams.hosts import Hosts
@@ -15,8 +16,10 @@ from tidegate.images.streams.resolving import ALGORITHM
 from tidegate.images.tags.names import image_name
 from tidegate.images.tags.reading import Reads
 from tidegate.images.tags.rendering import blank
-from tidegate.metastore import tag_past
+from tidegate.metastore import origins, tag_past
 from tidegate.oci.name import RepositoryName
+from tidegate.oci.pull_spec import PullSpec, PullSpecInvalid
+from tidegate.remote.location import Location
 
 _PART = re.compile(r"([a-z0-9+._-]+:)?[a-zA-Z0-9=_-]+", re.ASCII)
 
@@ -39,9 +42,7 @@ class ImageStreamImageStorage:
         if image is None:
             raise missing(resource, name)
         blank(image)
-        if image.metadata.annotations.get(MANAGED) == "true":
-            # the Image itself names the stream that it came to first, which others may not know of
-            image.docker_image_reference = self._hosts.shown(f"/{stream}@{image.metadata.name}")
+        image.docker_image_reference = await self._reference(stream, image)
         await show_referrers(self._reads.db, stream, image)
         found = ImageStreamImage(
             api_version=API_VERSION,
@@ -55,6 +56,19 @@ class ImageStreamImageStorage:
             image=image,
         )
         return msgspec.json.encode(found)
+
+    async def _reference(self, stream: RepositoryName, image: Image) -> str:
+        """How to pull an image of the stream.
+
+        The Image itself names where it was found first, which others may not know of.
+        """
+        name, said = image.metadata.name, image.docker_image_reference
+        if image.metadata.annotations.get(MANAGED) == "true":
+            return self._hosts.shown(f"/{stream}@{name}")
+        origin = await origins.of_manifest(self._reads.db, stream, name)
+        if origin is None or _repository(said) == origin.repository:
+            return said
+        return f"{origin.repository}@{name}"
 
     async def _digest(self, stream: RepositoryName, part: str, name: str) -> str:
         resource = IMAGE_STREAM_IMAGES.qualified
@@ -71,3 +85,10 @@ class ImageStreamImageStorage:
             text = f'{resource} "{name}": multiple images match the prefix "{part}"'
             raise UpdateConflict(text, resource=resource, name=name)
         return found[0]
+
+
+def _repository(reference: str) -> str:
+    try:
+        return str(Location.of(PullSpec.parse(reference)))
+    except PullSpecInvalid:
+        return ""
