@@ -151,7 +151,7 @@ class Triggers:
         resource = change.key.resource
         if resource == IMAGE_STREAMS.key:
             stream = RepositoryName(f"{change.key.namespace}/{change.key.name}")
-            if self._reconciler.index.follows(stream):
+            if self._reconciler.knows(stream):
                 self._moved.add(stream)
                 self._stir.set()
         elif resource in rules.RESOURCES:

@@ -66,6 +66,7 @@ def configure_logs(style: str = "plain", level: str = "INFO", stream: TextIO | N
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
+    logging.getLogger("httpx").setLevel(logging.WARNING)  # else a line for each request
     logging.captureWarnings(True)
 
 

@@ -91,6 +91,10 @@ class Reconciler:
         """Rights have changed; the workloads to be looked at."""
         return list(self._refused)
 
+    def knows(self, stream: RepositoryName) -> bool:
+        """Whether a change of the stream matters: somebody follows it, or did."""
+        return self.index.follows(stream) or stream in self._named
+
     async def moved(self, stream: RepositoryName) -> set[WorkloadKey]:
         """A stream has changed; the workloads to be looked at."""
         if not self.index.follows(stream):
