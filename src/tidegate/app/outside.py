@@ -1,13 +1,18 @@
 """The gateway to other registries, as the settings and the cluster's configuration want it."""
 
 import time
+from collections.abc import Collection
 
 from tidegate.config import Settings
 from tidegate.kinds.registries.config import RegistryConfig
 from tidegate.metastore.database import Database
+from tidegate.metastore.documents import Documents
 from tidegate.metastore.upstreams import Upstreams
+from tidegate.registry.pull_through.service import Limits, PullThrough
 from tidegate.remote.addresses import AddressPolicy
 from tidegate.remote.gateway import Gateway
+from tidegate.storage.blobs import BlobStore
+from tidegate.storage.cache import BlobCache
 
 
 def make_gateway(settings: Settings, config: RegistryConfig, database: Database) -> Gateway:
@@ -16,3 +21,22 @@ def make_gateway(settings: Settings, config: RegistryConfig, database: Database)
         allow_private=settings.allow_private_upstreams, networks=settings.upstream_networks
     )
     return Gateway(config.rules, addresses, Upstreams(database, time.time))
+
+
+def make_pull_through(
+    settings: Settings,
+    config: RegistryConfig,
+    database: Database,
+    store: Documents,
+    blobs: BlobStore,
+    cache: BlobCache,
+    gateway: Gateway,
+) -> PullThrough:
+    """What serves the content of other registries; close it before the gateway."""
+    hosts = frozenset(filter(None, (*settings.image_hosts, *settings.pull_secret_hosts)))
+
+    def own() -> Collection[str]:
+        return hosts.union(config.external_hostnames())
+
+    limits = Limits(settings.cache_size, settings.proxy_freshness)
+    return PullThrough.of(database, store, blobs, cache, gateway, own, limits)

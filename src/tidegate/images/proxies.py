@@ -69,9 +69,14 @@ class Proxies:
         await self._store.catch_up()
         await self.ready()
 
+    @property
+    def is_ready(self) -> bool:
+        """Whether all projects were read."""
+        return self._read == self._missed
+
     async def ready(self) -> None:
-        """Have read all projects once; costs nothing from then on."""
-        if self._read != self._missed:
+        """Have read all projects."""
+        if not self.is_ready:
             await self._read_anew()
 
     def of(self, project: str) -> Proxy | None:

@@ -31,7 +31,7 @@ SERVICE = "tidegate"
 
 TOKEN_PATH = "/openshift/token"  # noqa: S105  a path
 
-_READS = frozenset({"GET", "HEAD"})
+READS = frozenset({"GET", "HEAD"})
 
 
 def realm_of(origins: Origins, request: Request) -> str:
@@ -68,7 +68,7 @@ def delete_names(
 
 def needed_action(endpoint: Endpoint, method: str) -> str:
     """Which of pull, push and delete a request to a repository is."""
-    if method in _READS:
+    if method in READS:
         return "push" if endpoint is Endpoint.UPLOAD else "pull"
     if method == "DELETE":
         return "push" if endpoint is Endpoint.UPLOAD else "delete"

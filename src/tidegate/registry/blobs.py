@@ -1,51 +1,49 @@
 """Blobs: pull whole or by range, ask after, delete (distribution-spec, end-2 and end-10).
 
-A blob is readable only through a repository it is linked to, whether or not its bytes are on disk.
+A blob is readable only through a repository it is linked to, whether or not its bytes are on disk;
+what an imported image names is read from where that came from (`pull_through`).
 """
 
 import time
+from collections.abc import Awaitable, Callable
 
 from tidegate.metastore import links, manifests
 from tidegate.metastore.database import Database, Transaction
 from tidegate.oci.digest import Digest
-from tidegate.oci.errors import RangeInvalid
 from tidegate.oci.name import RepositoryName
-from tidegate.oci.range import parse_range
-from tidegate.registry.conditions import etag, none_match, range_applies
-from tidegate.registry.errors import BlobUnknown, MethodNotAllowed, RangeUnsatisfiable
+from tidegate.registry.blob_answers import answered, unchanged
+from tidegate.registry.errors import BlobUnknown, MethodNotAllowed
 from tidegate.registry.request import Request
-from tidegate.registry.response import Headers, Response, Window
+from tidegate.registry.response import Response, Window
 from tidegate.storage.blobs import BlobStore
 
-IMMUTABLE = (b"cache-control", b"max-age=31536000, immutable")
+Elsewhere = Callable[[Request, RepositoryName, Digest], Awaitable[Response]]
 
 
 class Blobs:
     """The blob endpoint."""
 
-    def __init__(self, database: Database, store: BlobStore) -> None:
+    def __init__(
+        self, database: Database, store: BlobStore, elsewhere: Elsewhere | None = None
+    ) -> None:
+        """`elsewhere` answers pulls of what is not linked to the repository."""
         self._database = database
         self._store = store
+        self._elsewhere = elsewhere or _nowhere
 
     async def pull(self, request: Request, repository: RepositoryName, digest: Digest) -> Response:
         """GET and HEAD: 200, 206 for a range, 304 for a known digest, 416 past the end."""
         size = await links.size(self._database, repository, digest)
         if size is None:
-            raise BlobUnknown
-        headers = _headers(digest)
-        if none_match(request, digest):
-            return Response(304, headers)
-        headers.append((b"content-type", b"application/octet-stream"))
-        window = _range(request, digest, size)
-        status, (offset, count) = (200, (0, size)) if window is None else (206, window)
-        headers.append((b"content-length", str(count).encode()))
-        if window is not None:
-            span = f"bytes {offset}-{offset + count - 1}/{size}"
-            headers.append((b"content-range", span.encode()))
-        if request.method == "HEAD":
-            return Response(status, headers)
-        blob = await self._store.open(digest)
-        return Response(status, headers, window=Window(blob, offset, count))
+            return await self._elsewhere(request, repository, digest)
+        known = unchanged(request, digest)
+        if known is not None:
+            return known
+
+        async def open_part(offset: int, count: int) -> Window:
+            return Window(await self._store.open(digest), offset, count)
+
+        return await answered(request, digest, size, open_part)
 
     async def delete(
         self, repository: RepositoryName, digest: Digest, *, pruning: bool
@@ -85,21 +83,5 @@ class Blobs:
         return Response(204)
 
 
-def _headers(digest: Digest) -> Headers:
-    return [
-        (b"docker-content-digest", digest.encode()),
-        (b"etag", etag(digest)),
-        (b"accept-ranges", b"bytes"),
-        IMMUTABLE,
-    ]
-
-
-def _range(request: Request, digest: Digest, size: int) -> tuple[int, int] | None:
-    header = request.header(b"range")
-    if header is None or not range_applies(request, digest):
-        return None
-    try:
-        return parse_range(header, size)
-    except RangeInvalid as error:
-        span = (b"content-range", f"bytes */{size}".encode())  # RFC 9110, 14.4
-        raise RangeUnsatisfiable(str(error), [span]) from error
+async def _nowhere(_request: Request, _repository: RepositoryName, _digest: Digest) -> Response:
+    raise BlobUnknown

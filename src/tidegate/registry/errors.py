@@ -112,6 +112,10 @@ class TooManyRequests(RegistryError):
     """The client has to wait."""
 
 
+class PullThroughFailed(RegistryError):
+    """A manifest that is in another registry, which did not give it."""
+
+
 class ManifestBlobsUnknown(RegistryError):
     """A manifest that names blobs which the repository does not have."""
 
@@ -146,6 +150,12 @@ ERRORS = (
     ErrorCode(ManifestInvalid, 400, "MANIFEST_INVALID", "manifest invalid"),
     ErrorCode(ManifestTooLarge, 413, "MANIFEST_INVALID", "manifest too large"),
     ErrorCode(ManifestUnknown, 404, "MANIFEST_UNKNOWN", "manifest unknown"),
+    ErrorCode(
+        PullThroughFailed,
+        404,  # by which clients show the text
+        "OPENSHIFT_PULLTHROUGH_MANIFEST",
+        "unable to pull manifest from the registry that has it",
+    ),
     ErrorCode(NameInvalid, 400, "NAME_INVALID", "invalid repository name"),
     ErrorCode(RepositoryUnknown, 404, "NAME_UNKNOWN", "repository name not known to registry"),
     ErrorCode(TagInvalid, 400, "TAG_INVALID", "invalid tag"),

@@ -42,6 +42,10 @@ class Request:
                 return str(value, "latin-1")
         return None
 
+    def headers(self, name: bytes) -> list[str]:
+        """Every header of this (lower-case) name, in order."""
+        return [str(value, "latin-1") for key, value in self.scope["headers"] if key == name]
+
     def parameters(self, name: str) -> list[str]:
         """Every value of a query parameter, in order."""
         if self._query is None:

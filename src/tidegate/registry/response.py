@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import Protocol
 
 import msgspec
 
@@ -20,14 +21,23 @@ SIGNATURES = (b"x-registry-supports-signatures", b"1")
 by `/extensions/v2/`, and look for them with each image that they copy."""
 
 
+class Part(Protocol):
+    """A body of `count` bytes that writes itself, and lets go of what it was read from."""
+
+    @property
+    def count(self) -> int: ...
+
+    async def write_to(self, scope: Scope, send: Send) -> None: ...
+
+
 @dataclass(slots=True)
 class Response:
-    """Status, headers and a body: bytes at hand, or a window of a stored blob."""
+    """Status, headers and a body: bytes at hand, or a part of a blob."""
 
     status: int
     headers: Headers = field(default_factory=list)
     body: bytes = b""
-    window: "Window | None" = None
+    window: Part | None = None
 
     @property
     def size(self) -> int:
@@ -42,6 +52,16 @@ class Window:
     blob: OpenBlob
     offset: int
     count: int
+
+    async def write_to(self, scope: Scope, send: Send) -> None:
+        """Send it: by the kernel where the blob is a file, else piece by piece."""
+        with self.blob as blob:
+            if blob.fd is not None:
+                await send_file(scope, send, blob.fd, self.offset, self.count)
+                return
+            async for piece in blob.read(self.offset, self.count):
+                await send({"type": "http.response.body", "body": piece, "more_body": True})
+            await send({"type": "http.response.body", "body": b""})
 
 
 encode_json = msgspec.json.Encoder(enc_hook=str).encode
@@ -82,21 +102,10 @@ async def write(response: Response, scope: Scope, send: Send) -> None:
         headers.append((b"content-length", str(length).encode()))
     await send({"type": "http.response.start", "status": response.status, "headers": headers})
     if response.window is not None and length:
-        await _write_window(response.window, scope, send)
+        await response.window.write_to(scope, send)
         return
     body = b"" if scope["method"] == "HEAD" else response.body
     await send({"type": "http.response.body", "body": body})
-
-
-async def _write_window(window: Window, scope: Scope, send: Send) -> None:
-    """Send a blob's bytes: by the kernel where they are a file, else piece by piece."""
-    with window.blob as blob:
-        if blob.fd is not None:
-            await send_file(scope, send, blob.fd, window.offset, window.count)
-            return
-        async for piece in blob.read(window.offset, window.count):
-            await send({"type": "http.response.body", "body": piece, "more_body": True})
-        await send({"type": "http.response.body", "body": b""})
 
 
 def _declares_length(headers: Headers) -> bool:

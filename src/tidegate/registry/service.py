@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 
 from tidegate.auth.identity import NOBODY, Identity
 from tidegate.auth.provisioning import Provisioning
+from tidegate.images.point_in_time import is_reserved
+from tidegate.images.proxies import Proxied
 from tidegate.images.streams.hosts import Hosts
 from tidegate.metastore import links, repositories
 from tidegate.metastore.database import Database
@@ -23,6 +25,7 @@ from tidegate.oci.name import Reference, RepositoryName, parse_reference
 from tidegate.registry.access import (
     DELETE_IMAGES,
     READ_METRICS,
+    READS,
     Access,
     delete_names,
     needed_action,
@@ -35,8 +38,9 @@ from tidegate.registry.errors import (
     answer,
     error_response,
 )
-from tidegate.registry.manifests import Manifests, Pusher
+from tidegate.registry.manifests import Manifests, Pusher, answered
 from tidegate.registry.metrics import Metrics
+from tidegate.registry.pull_through.service import PullThrough
 from tidegate.registry.referrers import Referrers
 from tidegate.registry.repositories import Repositories
 from tidegate.registry.request import Receive, Request, Scope, Send
@@ -46,7 +50,7 @@ from tidegate.registry.signatures import Signatures
 from tidegate.registry.tags import Tags
 from tidegate.registry.uploads import Uploads
 from tidegate.storage.blobs import BlobStore
-from tidegate.wire.errors import ClientGone
+from tidegate.wire.errors import AnswerBroken, ClientGone
 
 _LOG = logging.getLogger(__name__)
 
@@ -58,6 +62,12 @@ _HOLDERS = 20
 CLIENT_GONE = 499
 """Status in the audit log of a request whose client did not wait for the answer."""
 
+BROKEN = 502
+"""Status in the audit log of an answer whose rest another registry did not give."""
+
+NAMESPACE = "ns"
+"""Query parameter that names the registry which is mirrored (distribution-spec, "Pulling")."""
+
 
 @dataclass(slots=True)
 class Exchange:
@@ -66,6 +76,7 @@ class Exchange:
     request: Request
     route: Route
     repository: RepositoryName = field(default_factory=RepositoryName)
+    proxied: Proxied | None = None
     identity: Identity = NOBODY
     action: str = ""
     claimed: str = ""
@@ -96,8 +107,11 @@ class Registry:
         projects: Provisioning,
         *,
         hosts: Hosts = NOWHERE,
+        through: PullThrough | None = None,
         sparse: bool = False,
     ) -> None:
+        """`through` has what is named here and kept in other registries."""
+        self._through = through
         self.uploads = Uploads(database, store)
         self._database = database
         self._access = access
@@ -106,11 +120,10 @@ class Registry:
         self._catalog = Repositories(database)
         self._metrics = Metrics(database)
         self._signatures = Signatures(database)
-        self._manifests = Manifests(database, store, hosts, sparse=sparse)
-        self._blobs = Blobs(database, store)
+        self._manifests = Manifests(database, store, hosts, through, sparse=sparse)
+        self._blobs = Blobs(database, store, None if through is None else through.blobs.pull)
         self._handlers = self._table(
             self._blobs,
-            self._manifests,
             Tags(database),
             Referrers(database),
         )
@@ -118,7 +131,6 @@ class Registry:
     def _table(
         self,
         blobs: Blobs,
-        manifests: Manifests,
         tags: Tags,
         referrers: Referrers,
     ) -> dict[Endpoint, dict[str, Handler]]:
@@ -145,7 +157,7 @@ class Registry:
                 "DELETE": lambda x: uploads.cancel(x.repository, x.route.reference),
             },
             Endpoint.MANIFEST: {
-                **_read(lambda x: manifests.pull(x.request, x.repository, x.reference)),
+                **_read(self._pull_manifest),
                 "PUT": self._push_manifest,
                 "DELETE": self._delete_manifest,
             },
@@ -165,6 +177,8 @@ class Registry:
             status = response.status
             sent = response.size if request.method != "HEAD" else 0
             exchange.digest_answered = _digest_of(response)
+        except AnswerBroken as error:
+            status, exchange.detail = BROKEN, str(error)
         except ClientGone:
             exchange.detail = exchange.detail or "the client went away"
         finally:
@@ -203,14 +217,45 @@ class Registry:
             exchange.action = "prune"
             await self._access.require_everywhere(request, exchange.identity, DELETE_IMAGES)
         else:
-            exchange.repository = RepositoryName.parse(route.repository)
+            await self._name(exchange)
             exchange.action = needed_action(route.endpoint, request.method)
             await self._require(exchange)
         handler = methods.get(request.method)
         if handler is None:
             allow = ", ".join(methods).encode()
             raise MethodNotAllowed(f"{request.method} is not for this", [(b"allow", allow)])
+        if exchange.action == "push":
+            await self._require_no_mirror(exchange)
         return await handler(exchange)
+
+    async def _name(self, exchange: Exchange) -> None:
+        """Which repository is meant: of two parts, or of any depth where a registry is mirrored."""
+        name, request = exchange.route.repository, exchange.request
+        if self._through is None:
+            exchange.repository = RepositoryName.parse(name)
+            return
+        projects = self._through.projects
+        host = request.parameter(NAMESPACE) if request.method in READS else None
+        if host is not None or name.count("/") != 1:
+            await projects.catch_up()
+        elif not projects.is_ready:
+            await projects.ready()
+        found = projects.proxied(name) if host is None else projects.answering(name, host)
+        exchange.proxied = found
+        exchange.repository = RepositoryName.parse(name) if found is None else found.repository
+
+    async def _require_no_mirror(self, exchange: Exchange) -> None:
+        """A project that mirrors a registry has what that has, and is pushed to by nobody."""
+        if self._through is None:
+            return
+        await self._through.projects.catch_up()
+        project = exchange.repository.project
+        proxy = self._through.projects.of(project)
+        if proxy is not None:
+            raise MethodNotAllowed(
+                f"project {project} mirrors {proxy.host}: push to another project, or to"
+                f" {proxy.host} itself"
+            )
 
     async def _require(self, exchange: Exchange) -> None:
         """The rights of a request on one repository."""
@@ -247,6 +292,16 @@ class Registry:
     async def _delete_blob(self, exchange: Exchange) -> Response:
         pruning = await self._access.prunes(exchange.identity)
         return await self._blobs.delete(exchange.repository, exchange.digest, pruning=pruning)
+
+    async def _pull_manifest(self, exchange: Exchange) -> Response:
+        """GET and HEAD of a manifest, of a mirrored registry's where the project mirrors one."""
+        request, reference = exchange.request, exchange.reference
+        proxied, through = exchange.proxied, self._through
+        if proxied is None or through is None or is_reserved(reference):
+            return await self._manifests.pull(request, exchange.repository, reference)
+        user = exchange.identity.user.name
+        pulled = await through.proxied.pull(request, user, proxied, reference)
+        return answered(request, pulled.manifest, pulled.headers)
 
     async def _push_manifest(self, exchange: Exchange) -> Response:
         """PUT of a manifest, decided again when all of it is here.
@@ -294,11 +349,17 @@ class Registry:
         """Size of the blob if some repository that the client may pull from holds it."""
         for source in await self._sources(exchange.request, digest):
             size = await links.size(self._database, source, digest)
-            if size is not None and await self._access.may_mount(
+            copied = size is None and await self._has_copy(source, digest)
+            if (size is not None or copied) and await self._access.may_mount(
                 exchange.request, exchange.identity, source, exchange.repository
             ):
+                if self._through is not None and copied:
+                    return await self._through.adopting.store_copy(digest)
                 return size
         return None
+
+    async def _has_copy(self, source: RepositoryName, digest: Digest) -> bool:
+        return self._through is not None and await self._through.adopting.has_copy(source, digest)
 
     async def _sources(self, request: Request, digest: Digest) -> list[RepositoryName]:
         """Where a mount may come from: `from`, or without one whoever holds the blob.

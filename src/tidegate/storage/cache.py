@@ -58,6 +58,10 @@ class BlobCache:
             return None
         return OpenBlob(self._driver, path, os.fstat(fd).st_size, fd)
 
+    def opened(self, fd: int, size: int) -> OpenBlob:
+        """A blob of `size` bytes that is in an open file, which it closes."""
+        return OpenBlob(self._driver, "", size, fd)
+
     async def grow(self, digest: Digest, source: str, size: int) -> FillFile:
         """The file of a copy that comes in from `source`, begun here or by others.
 

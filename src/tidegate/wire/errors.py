@@ -13,6 +13,11 @@ class ClientGone(OSError):
     """
 
 
+class AnswerBroken(ClientGone):
+    """The application cannot give the rest of an answer: the connection ends before it, so that
+    the client knows."""
+
+
 class BodyTooLarge(Exception):
     """The request's body is longer than the limit the application set."""
 
