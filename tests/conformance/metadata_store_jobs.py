@@ -288,13 +288,13 @@ class Queues:
             await db.write(add("future", 99.0, lane="future.example"))
             await db.write(add("none", 13.0))
             lanes = [("slow.example", 10.0), ("fast.example", 12.0), ("", 13.0)]
-            assert await jobs.due_lanes(db, "copy", 50.0) == lanes
+            assert await jobs.lanes(db, "copy") == [*lanes, ("future.example", 99.0)]
             assert (await taken(db, "one", 50.0, "fast.example")).name == "fast"
             assert await claim(db, "two", 50.0, "fast.example") is None
             waiting = [Lane("copy", "", 1, 13.0), Lane("copy", "slow.example", 5, 10.0)]
             assert await jobs.waiting(db, "copy", 50.0) == waiting
             assert await jobs.waiting(db, None, 50.0) == waiting
-            assert await jobs.due_lanes(db, "other", 50.0) == []
+            assert await jobs.lanes(db, "other") == []
 
         using(url, scenario)
 

@@ -4,6 +4,7 @@ A lane is what jobs compete for, such as an upstream. One that is busy enough, o
 left out, so that it holds up no other. Knows no job's work.
 """
 
+import math
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
@@ -13,6 +14,9 @@ from tidegate.metastore.database import Database
 
 ASK_AGAIN = 30.0
 """Seconds after which a lane that rests is asked again: it may be allowed more by then."""
+
+OPENING = 0.25
+"""By how much each job that was done widens a lane which had to rest."""
 
 Rest = Callable[[str], Awaitable[float]]
 """For how many seconds a lane has to rest before its next job is claimed."""
@@ -30,14 +34,20 @@ class Lanes:
     ask_again: float = ASK_AGAIN
     busy: Counter[str] = field(default_factory=Counter)
     resting: dict[str, float] = field(default_factory=dict)  # until when
+    windows: dict[str, float] = field(default_factory=dict)
+    """How many jobs at once may be begun of lanes that had to rest lately."""
 
     async def pick(self) -> tuple[str | None, float]:
         """The lane whose next job is to be done; without one, in how many seconds there may be."""
-        pause = self.ask_again
-        lanes = await jobs.due_lanes(self.database, self.kind, self.now())
-        for lane, _ in sorted(lanes, key=lambda each: (self.busy[each[0]], each[1])):
-            if self.busy[lane] >= self.per_lane:
+        pause = math.inf
+        lanes, now = await jobs.lanes(self.database, self.kind), self.now()
+        self._forget({lane for lane, _ in lanes})
+        for lane, due in sorted(lanes, key=lambda each: (self.busy[each[0]], each[1])):
+            if due > now:
+                pause = min(pause, due - now)
                 continue
+            if self.room(lane) <= 0:
+                continue  # its next end stirs
             wait = await self._rest_of(lane)
             if wait <= 0:
                 return lane, 0.0
@@ -45,12 +55,22 @@ class Lanes:
         return None, pause
 
     def room(self, lane: str) -> int:
-        """How many jobs of a lane that was picked may be begun."""
-        # where a lane may have to rest, each job may be the one after which it has to
-        return 1 if self.rest is not None else self.per_lane - self.busy[lane]
+        """How many more jobs of a lane may be begun."""
+        room = int(self.windows.get(lane, self.per_lane)) - self.busy[lane]
+        # where it is asked whether a lane has to rest, it is for each job
+        return room if self.rest is None else min(room, 1)
 
     def let_rest(self, lane: str, seconds: float) -> None:
+        """A job of the lane could not be done: what comes next is one of them alone."""
         self.resting[lane] = self.now() + seconds
+        self.windows[lane] = 1.0
+
+    def succeed(self, lane: str) -> None:
+        """A job of the lane was done; after some of them there may be more at once again."""
+        if lane in self.windows:
+            self.windows[lane] += OPENING
+            if self.windows[lane] >= self.per_lane:
+                del self.windows[lane]
 
     def begin(self, lane: str) -> None:
         self.busy[lane] += 1
@@ -60,6 +80,12 @@ class Lanes:
         if self.busy[lane] <= 0:
             del self.busy[lane]
 
+    def _forget(self, due: set[str]) -> None:
+        """Let go of what is known of lanes in which nothing waits: tenants name them."""
+        for known in (self.resting, self.windows):
+            for lane in known.keys() - due - self.busy.keys():
+                del known[lane]
+
     async def _rest_of(self, lane: str) -> float:
         left = self.resting.get(lane, 0.0) - self.now()
         if left > 0:
@@ -67,5 +93,5 @@ class Lanes:
         self.resting.pop(lane, None)
         wait = 0.0 if self.rest is None else min(await self.rest(lane), self.ask_again)
         if wait > 0:
-            self.let_rest(lane, wait)
+            self.resting[lane] = self.now() + wait
         return wait

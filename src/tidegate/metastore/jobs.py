@@ -287,8 +287,8 @@ async def next_due(db: Database, kind: str) -> float | None:
     return None if due is None else float(due)
 
 
-async def due_lanes(db: Database, kind: str, now: float) -> list[tuple[str, float]]:
-    """Every lane with a job that may be begun, and since when; the one that waits longest first.
+async def lanes(db: Database, kind: str) -> list[tuple[str, float]]:
+    """Every lane with the time at which its next job may be begun, the earliest first.
 
     Steps from lane to lane, however many jobs wait in each.
     """
@@ -302,8 +302,7 @@ async def due_lanes(db: Database, kind: str, now: float) -> list[tuple[str, floa
         " FROM next WHERE next.lane IS NOT NULL",
         (kind, kind, kind),
     )
-    lanes = [(str(lane), float(due)) for lane, due in rows if due <= now]
-    return sorted(lanes, key=lambda each: each[1])
+    return sorted(((str(lane), float(due)) for lane, due in rows), key=lambda each: each[1])
 
 
 async def waiting(db: Database, kind: str | None, now: float) -> list[Lane]:

@@ -153,7 +153,7 @@ async def use_jobs(db: Database) -> None:
 
     await db.write(unit)
     await jobs.next_due(db, "copy")
-    await jobs.due_lanes(db, "copy", 9.0)
+    await jobs.lanes(db, "copy")
     await jobs.waiting(db, "copy", 9.0)
     await jobs.find(db, "copy", "two")
     await jobs.named(db, "copy", ["two", "three"])
