@@ -55,7 +55,9 @@ async def opened(
         reading = _Reading(repository, digest, stack)
         last = None if count is None else offset + count
         await repository.patiently(lambda: reading.begin(offset, last), reading.about)
-        total = reading.total if reading.total is not None else await size(repository, digest)
+        if reading.total is None:
+            reading.total = await size(repository, digest)
+        total = reading.total
         if offset > total:
             raise ContentInvalid(f"{reading.about}: has {total} bytes, none at {offset}")
         end = total if last is None else min(last, total)
@@ -116,19 +118,21 @@ class _Reading:
                 await self._repository.pause(broken)
 
     async def _following(self, offset: int, end: int) -> AsyncIterator[bytes]:
-        """What the answer brings of that; what comes before is dropped."""
+        """What the answer brings of that; what comes before and after is dropped."""
         if self._answer is None:
             return
         place = self._start
-        async for chunk in self._answer.chunks():
-            place += len(chunk)
-            if place > end:
-                raise ContentInvalid(f"{self.about}: more than {end} bytes came")
-            if place > offset:
-                wanted = chunk[max(len(chunk) - (place - offset), 0) :]
-                offset = place
-                yield wanted
-            await asyncio.sleep(0)  # a fast server leaves the loop no other moment
+        async with aclosing(self._answer.chunks()) as chunks:
+            async for chunk in chunks:
+                begin, place = place, place + len(chunk)
+                if place > end == self.total:
+                    raise ContentInvalid(f"{self.about}: more than {end} bytes came")
+                if wanted := chunk[max(offset - begin, 0) : max(end - begin, 0)]:
+                    offset += len(wanted)
+                    yield wanted
+                if place > end:
+                    return
+                await asyncio.sleep(0)  # a fast server leaves the loop no other moment
 
 
 def _place(answer: Answer, offset: int, about: str) -> tuple[int, int | None]:

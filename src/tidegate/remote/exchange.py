@@ -88,7 +88,7 @@ class Exchanges:
     async def open(
         self, peer: Peer, asked: Asked, urgency: Urgency, via: Sequence[str]
     ) -> AsyncIterator[Answer]:
-        """The answer, whatever its status but 401 and 429; RemoteError's kinds otherwise."""
+        """The answer, whatever its status but 429; RemoteError's kinds otherwise."""
         url = asked.path if "://" in asked.path else f"{peer.origin}/v2/{asked.path}"
         headers = (*asked.headers, *_via(url, via))
         call = Call(asked.method, url, headers, asked.body, asked.length, asked.patience)
@@ -104,7 +104,7 @@ class Exchanges:
                     if other:
                         header = other
                         continue
-                if answer.status in (401, 429):
+                if answer.status == 429:
                     raise await self._refusal(peer, asked, answer)
                 yield answer
                 return

@@ -175,7 +175,7 @@ class Registries:
         """The tags of a repository, all pages of them, within limits."""
 
         async def work(repository: Repository) -> list[str]:
-            return await repository.patiently(lambda: tags.listed(repository), f"{location}: tags")
+            return await tags.listed(repository)
 
         return await self._first(location, work, by_digest=False)
 

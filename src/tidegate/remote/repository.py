@@ -14,7 +14,14 @@ from typing import TypeVar
 
 from tidegate.remote.answers import refusal
 from tidegate.remote.budgets import Urgency
-from tidegate.remote.errors import ContentMissing, LeftAlone, NoRegistry, RemoteError, Unavailable
+from tidegate.remote.errors import (
+    AccessDenied,
+    ContentMissing,
+    LeftAlone,
+    NoRegistry,
+    RemoteError,
+    Unavailable,
+)
 from tidegate.remote.exchange import Asked, Exchanges
 from tidegate.remote.http.calls import Answer, Body
 from tidegate.remote.http.redirects import Headers, Origin
@@ -140,8 +147,13 @@ class Repository:
         if self.peer.origin in self._proofs or answer.header(_API_VERSION):
             return True
         base = f"{self.peer.origin}/v2/"
-        async with self.ask("GET", base, base) as found:
-            proven = found.status == 200 and "html" not in found.header("content-type")
+        try:
+            async with self.ask("GET", base, base) as found:
+                knows = "html" not in found.header("content-type")
+                proven = found.status == 200 and knows
+                asks = found.status == 401 and bool(found.header("www-authenticate"))
+        except AccessDenied:
+            return True
         if proven:
             self._proofs.add(self.peer.origin)
-        return proven
+        return proven or asks

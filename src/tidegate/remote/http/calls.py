@@ -9,7 +9,7 @@ for is refused, so what is taken in is as large as what came.
 import asyncio
 import time
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 
@@ -89,7 +89,7 @@ class Answer:
         text = self.header("content-length")
         return int(text) if text.isascii() and text.isdigit() and len(text) < 19 else None
 
-    async def chunks(self) -> AsyncIterator[bytes]:
+    async def chunks(self) -> AsyncGenerator[bytes, None]:
         """The body as it comes, at a rate that is worth waiting for."""
         where = shown(self.url)
         if self.header("content-encoding").lower() not in ("", "identity"):
