@@ -156,31 +156,30 @@ class Exchanges:
         """The answer, and what it teaches of the registry; not what a server behind it does."""
         proof = (("Authorization", header),) if header else ()
         sent = replace(call, headers=(*call.headers, *proof))
-        answered = failing = False
+        status = 0
         try:
             async with followed(self._calls, sent, peer) as answer:
-                answered = True
-                failing = not await self._learn(peer, answer)
+                status = answer.status
+                await self._learn(peer, answer)
                 yield answer
         except DetourUnavailable:
             await self._budgets.answered(peer.host)
             raise
         except Unavailable as error:
             # what is counted is read in this room, to its end: no failure but the registry's
-            if not failing and (counted or not answered):
+            if status == 0 or (counted and status == 200):
                 await self._budgets.failed(peer.host, str(error))
             raise
 
-    async def _learn(self, peer: Peer, answer: Answer) -> bool:
-        """Keep what an answer says of the registry; whether it works."""
+    async def _learn(self, peer: Peer, answer: Answer) -> None:
+        """Keep what an answer says of the registry."""
         itself = origin_of(answer.url) == peer.origin
         if itself and answer.status in _FAILING:
             await self._budgets.failed(peer.host, f"status {answer.status}")
-            return False
+            return
         await self._budgets.answered(peer.host)
         if itself and (found := read_allowance(answer.header, self._clock())):
             await self._budgets.learn(peer.host, peer.account, *found)
-        return True
 
     async def _refusal(self, peer: Peer, asked: Asked, answer: Answer) -> RemoteError:
         anonymous = peer.credential is None
