@@ -61,10 +61,16 @@ garbage collection removes it after the quarantine period.
                    failed_at, error                 the last look, if it failed
     cached         digest*, size, stored_at, used_at     copies of blobs that others keep
     cache_readers  repository_id, digest*, host     who was given a blob there, may read a copy
-    outbox         id*, what, repository_id, tag, number, recorded_at     events to tell of
-    listeners      uid*, namespace, name, told      who is told of them, and how far she was
-    dead_letters   listener, id*                    what could not be told
-                   failed_at, attempts, error, body
+    listeners      uid*, namespace, name            subscriptions: who is to be told of events
+                   told, told_at                    how far she was
+                   delivered, lost                  how many she was told of, or never can be
+    outbox         id*, project, repository         events that somebody is to be told of
+                   tag, number, recorded_at         no tag: of the stream
+                   image, previous, reference
+                   how, who, detail
+    dead_letters   listener, id*                    what a listener could not be told
+                   failed_at, attempts, error
+                   again, type, body                1 when it is to be tried again
 
     uploads        id*, repository, algorithm, received, digest, created_at, updated_at
 
@@ -87,8 +93,8 @@ accepted before their blobs. Both kinds of use are kept for tombstones too, and
 carry the repository, so that "who in this repository uses that" is one range of an index.
 A deleted stream keeps its rows under the repository name `<project>/<stream>~<uid>`, which nobody
 can ask for, so that deleting it and bringing it back cost the same whatever it holds.
-Triggers keep `holdings`, `usage` and `counted`: what writes links and manifests need not. One adds
-to `outbox` as long as there are listeners.
+Triggers keep `holdings`, `usage` and `counted`: what writes links and manifests need not. Others
+keep `listeners`, add to `outbox` what those are about, and make the jobs due that tell them.
 A row of `history` has the revision of its row in `changes`, and goes when that is compacted.
 """
 
@@ -114,7 +120,7 @@ class History:
 
 
 HISTORY = History(
-    versions=("0001", "0002", "0003", "0004", "0005"),
+    versions=("0001", "0002", "0003", "0004", "0005", "0006"),
     floor="0001",
     directory=os.path.join(os.path.dirname(__file__), "migrations"),
 )

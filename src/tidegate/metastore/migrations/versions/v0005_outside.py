@@ -1,8 +1,4 @@
-"""What comes from other registries and goes out to what runs: work, upstreams, events to tell.
-
-See `schema.py`. A trigger notes each event of a tag for those who are to be told, so that nothing
-that writes one can forget to; where nobody listens it costs one look at an empty table.
-"""
+"""What comes from other registries and goes out to what runs: work, upstreams; see `schema.py`."""
 
 from alembic import op
 
@@ -12,14 +8,10 @@ additive = True
 
 SQLITE = {
     "text": "TEXT",  # compares by bytes
-    "bytes": "BLOB",
-    "serial": "INTEGER PRIMARY KEY AUTOINCREMENT",
     "by_key": " WITHOUT ROWID",
 }
 POSTGRESQL = {
     "text": 'TEXT COLLATE "C"',
-    "bytes": "BYTEA",
-    "serial": "BIGSERIAL PRIMARY KEY",
     "by_key": "",
 }
 
@@ -111,38 +103,7 @@ CREATE TABLE cache_readers (
   PRIMARY KEY (repository_id, digest)
 ){by_key};
 CREATE INDEX cache_readers_of ON cache_readers (digest);
-
-CREATE TABLE outbox (
-  id {serial},
-  what {text} NOT NULL,
-  repository_id BIGINT NOT NULL,
-  tag {text} NOT NULL,
-  number BIGINT NOT NULL,
-  recorded_at DOUBLE PRECISION NOT NULL
-);
-
-CREATE TABLE listeners (
-  uid {text} NOT NULL PRIMARY KEY,
-  namespace {text} NOT NULL,
-  name {text} NOT NULL,
-  told BIGINT NOT NULL
-){by_key};
-
-CREATE TABLE dead_letters (
-  listener {text} NOT NULL,
-  id BIGINT NOT NULL,
-  failed_at DOUBLE PRECISION NOT NULL,
-  attempts BIGINT NOT NULL,
-  error {text} NOT NULL,
-  body {bytes} NOT NULL,
-  PRIMARY KEY (listener, id)
-){by_key};
 """
-
-NOTE = """
-INSERT INTO outbox (what, repository_id, tag, number, recorded_at)
-  SELECT 'tag', NEW.repository_id, NEW.tag, NEW.number, NEW.recorded_at
-  WHERE EXISTS (SELECT 1 FROM listeners);"""
 
 
 def upgrade() -> None:
@@ -150,11 +111,3 @@ def upgrade() -> None:
     for statement in TABLES.format_map(SQLITE if sqlite else POSTGRESQL).split(";\n"):
         if statement.strip():
             op.execute(statement)
-    after = "CREATE TRIGGER tag_events_told AFTER INSERT ON tag_events FOR EACH ROW"
-    if sqlite:
-        op.execute(f"{after} BEGIN{NOTE}\nEND")
-        return
-    function = "tidegate_tag_events_told()"
-    body = f"$$ BEGIN{NOTE}\nRETURN NULL; END $$"
-    op.execute(f"CREATE FUNCTION {function} RETURNS trigger LANGUAGE plpgsql AS {body}")
-    op.execute(f"{after} EXECUTE FUNCTION {function}")
