@@ -25,6 +25,7 @@ from tidegate.auth.serviceaccounts import serving as accounts_serving
 from tidegate.auth.users import serving as users_serving
 from tidegate.config import Settings
 from tidegate.images import serving as images_serving
+from tidegate.images.imports.importing import Importer
 from tidegate.images.quota_status import QuotaStorage
 from tidegate.images.streams.hosts import Hosts
 from tidegate.kinds import serving as kinds_serving
@@ -50,13 +51,21 @@ def served_resources(
     identities: Identities,
     hosts: Hosts,
     config: RegistryConfig,
+    importer: Importer,
 ) -> list[Served]:
     """Every resource of the API with what serves it, in the order of discovery."""
     return [
         *kinds_serving.serve(store, lambda resource: QuotaStorage(resource, store, database)),
         *work_serving.serve(database, time.time),
         *images_serving.serve(
-            store, database, authorizer, hosts, settings.undelete_window, time.time
+            store,
+            database,
+            authorizer,
+            hosts,
+            config,
+            importer,
+            settings.undelete_window,
+            time.time,
         ),
         *registries_serving.serve(store, config, KnownHosts(hosts.internal, hosts.external)),
         *accounts_serving.serve(store, identities.accounts, time.time),

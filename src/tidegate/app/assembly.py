@@ -12,7 +12,7 @@ from tidegate.app.api import make_api, served_resources
 from tidegate.app.front import Application, Handler
 from tidegate.app.identities import make_identities
 from tidegate.app.loops import loops
-from tidegate.app.outside import make_gateway
+from tidegate.app.outside import make_gateway, make_pull_through
 from tidegate.app.triggers import make_targets, make_triggers, webhook_post
 from tidegate.auth.oauth.application import PATHS as OAUTH_PATHS
 from tidegate.auth.oauth.application import OAuthApplication
@@ -27,11 +27,13 @@ from tidegate.auth.rbac.authorizer import RbacAuthorizer
 from tidegate.auth.serviceaccounts.tokens import ServiceAccountTokens
 from tidegate.auth.token_endpoint import TokenEndpoint
 from tidegate.config import Settings
+from tidegate.controllers.cache_eviction import keep_room
 from tidegate.controllers.triggers import follow_tags
 from tidegate.images.admission.endpoint import AdmissionWebhook
 from tidegate.images.admission.projects import stored_annotations
 from tidegate.images.admission.stored_streams import StoredStreams
 from tidegate.images.adoption import Older
+from tidegate.images.imports.importing import Importer
 from tidegate.images.streams.hosts import Hosts
 from tidegate.kinds.registries.config import RegistryConfig
 from tidegate.metastore.database import Database
@@ -44,6 +46,7 @@ from tidegate.registry.access import SERVICE, TOKEN_PATH, Access
 from tidegate.registry.service import Registry
 from tidegate.registry.token import TokenService
 from tidegate.storage.blobs import BlobStore
+from tidegate.storage.cache import BlobCache
 from tidegate.storage.filesystem import Filesystem
 
 
@@ -70,6 +73,10 @@ async def assemble(settings: Settings) -> AsyncIterator[Application]:
         stack.push_async_callback(config.close)
         gateway = make_gateway(settings, config, database)
         stack.push_async_callback(gateway.close)
+        cache = BlobCache(driver)
+        stack.callback(cache.close)
+        through = make_pull_through(settings, config, database, store, blobs, cache, gateway)
+        stack.push_async_callback(through.close)
         authorizer = RbacAuthorizer(store, time.monotonic)
         await authorizer.start()
         issuers = Issuers.open(settings.oidc, settings.ci)
@@ -89,6 +96,7 @@ async def assemble(settings: Settings) -> AsyncIterator[Application]:
             audit,
             provisioning,
             hosts=hosts,
+            through=through,
             sparse=settings.sparse_manifests,
         )
         token = TokenService(
@@ -98,7 +106,10 @@ async def assemble(settings: Settings) -> AsyncIterator[Application]:
             origins,
             audit,
         )
-        served = served_resources(settings, database, store, authorizer, identities, hosts, config)
+        importer = Importer(store, database, gateway, hosts, audit)
+        served = served_resources(
+            settings, database, store, authorizer, identities, hosts, config, importer
+        )
         api = make_api(served, authorizer, identities, audit, origins)
         oauth = OAuthApplication(identities.oauth, origins, audit, exchanges=bool(settings.ci))
         namespaced = [each.resource.key for each in served if each.resource.namespaced]
@@ -106,6 +117,7 @@ async def assemble(settings: Settings) -> AsyncIterator[Application]:
         older = Older(database, blobs, hosts)
         for loop in loops(settings, database, store, registry, identities, ending, older):
             stack.callback(asyncio.create_task(loop).cancel)
+        stack.callback(asyncio.create_task(keep_room(through.room)).cancel)
         targets = await stack.enter_async_context(make_targets(settings, store, served))
         post = webhook_post(gateway.web())
         triggers = make_triggers(store, database, targets, authorizer, audit, hosts, post)

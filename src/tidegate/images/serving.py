@@ -6,7 +6,8 @@ from tidegate.apimachinery.authorizer import Authorizer
 from tidegate.apimachinery.http.endpoints import Served
 from tidegate.images.image_storage import ImageStorage
 from tidegate.images.image_undelete import ImageUndeletes
-from tidegate.images.imports.unfetched import ImportStorage
+from tidegate.images.imports.importing import Importer
+from tidegate.images.imports.storage import ImportStorage
 from tidegate.images.kinds.image import IMAGES
 from tidegate.images.kinds.image_signature import IMAGE_SIGNATURES
 from tidegate.images.kinds.image_stream import IMAGE_STREAMS
@@ -18,6 +19,7 @@ from tidegate.images.streams.secrets import SecretsStorage
 from tidegate.images.streams.storage import StatusStorage, Streams, StreamStorage
 from tidegate.images.streams.undelete import UndeleteStorage
 from tidegate.images.tags import serving as tags_serving
+from tidegate.kinds.registries.config import RegistryConfig
 from tidegate.metastore.database import Database
 from tidegate.metastore.documents import Documents
 
@@ -27,6 +29,8 @@ def serve(
     database: Database,
     authorizer: Authorizer,
     hosts: Hosts,
+    config: RegistryConfig,
+    importer: Importer,
     undelete_window: float,
     clock: Callable[[], float],
 ) -> list[Served]:
@@ -50,5 +54,8 @@ def serve(
             },
         ),
         *tags_serving.serve(store, database, authorizer, hosts, undelete_window, clock),
-        Served(IMAGE_STREAM_IMPORTS, ImportStorage(store)),
+        Served(
+            IMAGE_STREAM_IMPORTS,
+            ImportStorage(importer, streams.renderings, authorizer, config),
+        ),
     ]

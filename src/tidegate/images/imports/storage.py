@@ -103,11 +103,11 @@ class ImportStorage:
     async def _kept_out(self, call: Call, new: ImageStreamImport) -> list[FieldError]:
         """Registries that users may not import from; administrators may from all."""
         policy = (await self._config.current()).imports()
-        asked = {f"spec.images[{n}].from": each for n, each in enumerate(new.spec.images)}
+        asked = {f"spec.images[{n}].from.name": each for n, each in enumerate(new.spec.images)}
         faults = []
         sources = [(path, each.from_.name, each.import_policy) for path, each in asked.items()]
         if (whole := new.spec.repository) is not None:
-            sources.append(("spec.repository.from", whole.from_.name, whole.import_policy))
+            sources.append(("spec.repository.from.name", whole.from_.name, whole.import_policy))
         for path, source, import_policy in sources:
             spec = _parsed(source)
             why = spec and policy.import_fault(spec, insecure=import_policy.insecure)
