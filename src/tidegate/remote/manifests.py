@@ -62,21 +62,49 @@ async def head(repository: Repository, reference: str) -> Found:
             return found
         if answer.status != 200 and answer.status not in _HEAD_REFUSED:
             raise await repository.refusal(answer, about)
-    manifest = await get(repository, reference)
-    return Found(manifest.digest, manifest.media_type, len(manifest.content), repository.location)
+    return await _unless_changed(repository, reference)
 
 
 async def get(repository: Repository, reference: str) -> RemoteManifest:
     """A manifest's bytes."""
+    manifest, _ = await _fetched(repository, reference)
+    if manifest is None:
+        raise ContentInvalid(f"{repository.location.at(reference)}: nothing came")
+    return manifest
+
+
+async def _unless_changed(repository: Repository, reference: str) -> Found:
+    """What a tag is, by GET; where it is as it was, its bytes do not come again."""
+    etag, known = repository.recall(reference)
+    manifest, etag = await _fetched(repository, reference, etag)
+    if manifest is None and isinstance(known, Found):
+        return known
+    if manifest is None:
+        raise ContentInvalid(f"{repository.location.at(reference)}: nothing came")
+    digest, media_type, content = manifest.digest, manifest.media_type, manifest.content
+    found = Found(digest, media_type, len(content), repository.location)
+    if etag:
+        repository.keep(reference, etag, found)
+    return found
+
+
+async def _fetched(
+    repository: Repository, reference: str, known: str = ""
+) -> tuple[RemoteManifest | None, str]:
+    """A manifest with its ETag; None where it still has the one that is known."""
     path, about = f"manifests/{reference}", repository.location.at(reference)
-    async with repository.ask("GET", path, about, headers=_ACCEPT, counted=True) as answer:
+    headers = [*_ACCEPT, *([("If-None-Match", known)] if known else [])]
+    async with repository.ask("GET", path, about, headers=headers, counted=True) as answer:
+        if answer.status == 304 and known:
+            return None, known
         if answer.status != 200:
             raise await repository.refusal(answer, about)
         media_type = _media_type(answer, about)
         content = await answer.content(MANIFEST_LIMIT)
         media_type = media_type or _declared(content, about)
         digest = _verified(content, reference, answer.header("docker-content-digest"), about)
-    return RemoteManifest(digest, media_type, content, repository.location)
+        etag = answer.header("etag")
+    return RemoteManifest(digest, media_type, content, repository.location), etag
 
 
 def _told(answer: Answer, repository: Repository, reference: str) -> Found | None:

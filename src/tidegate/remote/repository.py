@@ -7,7 +7,7 @@ the patience of whoever waits.
 import asyncio
 import random
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Hashable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TypeVar
@@ -50,11 +50,15 @@ class Caller:
 
 
 class Proofs:
-    """Which servers have answered as registries do, and which of them keep signatures."""
+    """Which servers have answered as registries do, and which of them keep signatures.
+
+    `tags` has what tags were, by their ETags, where a registry tells no digest to a HEAD.
+    """
 
     def __init__(self) -> None:
         self._proven: Memory[Origin, bool] = Memory(1024, time.monotonic)
         self.signing: Memory[Origin, bool] = Memory(1024, time.monotonic)
+        self.tags: Memory[Hashable, tuple[str, object]] = Memory(4096, time.monotonic)
 
     def __contains__(self, origin: Origin) -> bool:
         return self._proven.get(origin) is not None
@@ -114,6 +118,19 @@ class Repository:
     def scope(self, actions: str, repository: str = "") -> str:
         """What a token is for, as distribution's token servers read it."""
         return f"repository:{repository or self.location.repository}:{actions}"
+
+    def recall(self, reference: str) -> tuple[str, object]:
+        """The ETag that a tag had for this caller, and what was kept with it; empty and None."""
+        return self._proofs.tags.get(self._key(reference)) or ("", None)
+
+    def keep(self, reference: str, etag: str, found: object) -> None:
+        """Remember a tag by its ETag."""
+        self._proofs.tags.put(self._key(reference), (etag, found), _PROVEN_FOR)
+
+    def _key(self, reference: str) -> Hashable:
+        """Never what somebody else was told: she may not see what the registry has for others."""
+        peer = self.peer
+        return peer.origin, peer.insecure, peer.credential, self.location, reference
 
     async def refusal(self, answer: Answer, about: str) -> RemoteError:
         """The error that an answer is."""

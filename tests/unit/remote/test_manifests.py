@@ -305,3 +305,38 @@ def test_a_head_that_is_denied_is_asked_by_get_for_the_reason() -> None:
         server.always(choose)
         with pytest.raises(AccessDenied, match="expired"):
             head(server)
+
+
+def test_a_tag_that_only_get_tells_is_asked_for_by_what_it_was() -> None:
+    current = [IMAGE]
+
+    def choose(each: Ask) -> Answer:
+        image = current[0]
+        if each.method == "HEAD":
+            return Answer(405)
+        if each.headers.get("if-none-match") == f'"{image.digest}"':
+            return Answer(304, {"ETag": f'"{image.digest}"'})
+        return answers(image.manifest.data, ETag=f'"{image.digest}"')
+
+    with FaultProxy() as server:
+        server.always(choose)
+
+        async def scenario(gateway: Gateway) -> None:
+            registries, here = gateway.registries(insecure=True), location(server.address)
+            for _ in range(3):
+                assert (await registries.head(here, "v1")).digest == IMAGE.digest
+            current[0] = OTHER
+            for _ in range(2):
+                assert (await registries.head(here, "v1")).digest == OTHER.digest
+            assert (await registries.manifest(here, "v1")).content == OTHER.manifest.data
+
+        with_gateway(scenario)
+        assert server.sent("manifest") == len(MANIFEST) + 2 * len(OTHER.manifest.data)
+
+
+def test_nothing_new_is_no_answer_to_who_knows_nothing() -> None:
+    with FaultProxy() as server:
+        server.when(asks("manifest", "HEAD"), Answer(405))
+        server.when(asks("manifest", "GET"), Answer(304, {"ETag": '"x"'}))
+        with pytest.raises(RemoteError, match="304"):
+            head(server)
