@@ -35,7 +35,7 @@ def serve(
     clock: Callable[[], float],
 ) -> list[Served]:
     """What the API application serves of this room."""
-    streams = Streams(store, database, authorizer, hosts, clock)
+    streams = Streams(store, database, authorizer, hosts, config, clock)
     return [
         Served(
             IMAGES,
@@ -53,7 +53,7 @@ def serve(
                 "undelete": UndeleteStorage(streams, undelete_window),
             },
         ),
-        *tags_serving.serve(store, database, authorizer, hosts, undelete_window, clock),
+        *tags_serving.serve(store, database, authorizer, hosts, config, undelete_window, clock),
         Served(
             IMAGE_STREAM_IMPORTS,
             ImportStorage(importer, streams.renderings, authorizer, config),

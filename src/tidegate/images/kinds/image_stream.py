@@ -22,6 +22,7 @@ from tidegate.images.kinds.group import GROUP, VERSION
 from tidegate.images.kinds.image_stream_layers import ImageStreamLayers
 from tidegate.images.kinds.secret_list import SecretList
 from tidegate.images.kinds.tag_reference import (
+    LEGACY,
     TagImportPolicy,
     TagReference,
     TagReferencePolicy,
@@ -167,15 +168,17 @@ def stream_name_fault(name: str) -> str | None:
     return None if _NAME.fullmatch(name) else f'must match "{_RULE}"'
 
 
-def prepare_stream(new: ImageStream, _old: ImageStream | None) -> None:
+def prepare_stream(new: ImageStream, old: ImageStream | None, mode: str = LEGACY) -> None:
     """Defaults, and tags in order; of two tags of one name the last counts.
 
-    What a user may not write depends on the endpoint, and is not decided here.
+    What a user may not write depends on the endpoint, and is not decided here. `mode` is the
+    server's import mode.
     """
     by_name = {each.name: each for each in new.spec.tags}
+    before = {} if old is None else {each.name: each for each in old.spec.tags}
     new.spec.tags = [by_name[name] for name in sorted(by_name)]
     for each in new.spec.tags:
-        default_tag(each)
+        default_tag(each, mode, before.get(each.name))
 
 
 def stream_faults(new: ImageStream) -> list[FieldError]:

@@ -82,8 +82,10 @@ def default_policies(
     reference_policy.type = reference_policy.type or SOURCE
 
 
-def default_tag(tag: TagReference, mode: str = LEGACY) -> None:
-    """Fill in what a tag leaves empty."""
+def default_tag(tag: TagReference, mode: str = LEGACY, old: TagReference | None = None) -> None:
+    """Fill in what a tag leaves empty; one that comes from where it did keeps its import mode."""
+    if old is not None and old.from_ == tag.from_:
+        mode = old.import_policy.import_mode or mode
     default_policies(tag.import_policy, tag.reference_policy, mode)
 
 

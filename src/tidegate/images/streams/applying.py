@@ -12,6 +12,7 @@ from tidegate.images.streams.planning import Happened, Past, Plan, Wish
 from tidegate.images.streams.refusals import answered, answered_of_tag
 from tidegate.images.streams.resolving import resolve
 from tidegate.images.streams.stream import Actor, Change, Stream
+from tidegate.kinds.registries.import_policy import ImportPolicy
 from tidegate.metastore import repositories, stream_tags, tag_events
 from tidegate.metastore.database import Transaction
 from tidegate.metastore.tag_events import SHOWN
@@ -22,11 +23,17 @@ _FIRST, _LAST = -30610224000.0, 253402300799.0
 
 
 def apply(
-    tx: Transaction, plan: Plan, actor: Actor, readable: Collection[str], hosts: Hosts
+    tx: Transaction,
+    plan: Plan,
+    actor: Actor,
+    readable: Collection[str],
+    hosts: Hosts,
+    policy: ImportPolicy,
 ) -> tuple[Stream, Document]:
     """Write what was planned; the answers are errors of the API.
 
-    `readable` are the streams of other namespaces that the writer may pull from.
+    `readable` are the streams of other namespaces that the writer may pull from, `policy` has the
+    registries that what is copied from them may be of.
     """
     name = plan.name
     with answered(name.stream):
@@ -35,7 +42,7 @@ def apply(
             with answered_of_tag(name.stream, wish.tag, wish.source):
                 stream.want(wish.tag, wish.spec)
         for wish in plan.wishes:
-            _resolve(stream, wish, actor, readable)
+            _resolve(stream, wish, actor, readable, policy)
         for past in plan.pasts:
             with answered_of_tag(name.stream, past.tag):
                 _rewrite(stream, past, actor, hosts)
@@ -69,10 +76,12 @@ def _stream(tx: Transaction, plan: Plan) -> Stream:
     return stream
 
 
-def _resolve(stream: Stream, wish: Wish, actor: Actor, readable: Collection[str]) -> None:
+def _resolve(
+    stream: Stream, wish: Wish, actor: Actor, readable: Collection[str], policy: ImportPolicy
+) -> None:
     if wish.moved and wish.spec is not None:
         with answered_of_tag(stream.name.stream, wish.tag, wish.source):
-            resolve(stream, wish.tag, wish.spec, actor, readable)
+            resolve(stream, wish.tag, wish.spec, actor, readable, policy)
 
 
 def _rewrite(stream: Stream, past: Past, actor: Actor, hosts: Hosts) -> None:

@@ -21,6 +21,10 @@ class QuotaExceeded(StreamRefused):
     """More than a ResourceQuota allows. Clients look for `exceeded quota:` in the text."""
 
 
+class RegistryNotAllowed(StreamRefused):
+    """What is to be copied comes from a registry that users may not import from."""
+
+
 class ImageHeld(Exception):
     """Something that whoever deletes an image cannot be expected to know of still names it."""
 

@@ -22,7 +22,7 @@ from tidegate.images.kinds.image_stream import (
     TagReference,
     prepare_stream,
 )
-from tidegate.images.kinds.tag_reference import STREAM_IMAGE, STREAM_TAG
+from tidegate.images.kinds.tag_reference import LEGACY, STREAM_IMAGE, STREAM_TAG
 from tidegate.images.streams.generations import is_moved, kept, settled
 from tidegate.images.streams.refusals import FORM
 from tidegate.images.streams.rendering import OMITTED
@@ -93,9 +93,12 @@ def name_of(stream: ImageStream) -> RepositoryName:
     return RepositoryName(f"{stream.metadata.namespace}/{stream.metadata.name}")
 
 
-def prepare_spec(new: ImageStream, old: ImageStream | None) -> None:
-    """Put back what users may not write: the status, generations of tags, what we annotate."""
-    prepare_stream(new, old)
+def prepare_spec(new: ImageStream, old: ImageStream | None, mode: str = LEGACY) -> None:
+    """Put back what users may not write: the status, generations of tags, what we annotate.
+
+    `mode` is the import mode of new tags that say none.
+    """
+    prepare_stream(new, old, mode)
     if old is None:
         new.status = ImageStreamStatus()
         _settle(new, {}, 1)

@@ -20,6 +20,7 @@ from tidegate.images.kinds.image_stream import IMAGE_STREAMS
 from tidegate.images.streams.errors import (
     LimitExceeded,
     QuotaExceeded,
+    RegistryNotAllowed,
     SourceAmbiguous,
     SourceForbidden,
     SourceMissing,
@@ -78,6 +79,10 @@ def answered_of_tag(stream: str, tag: str, source: str = "") -> Iterator[None]:
     except (SourceAmbiguous, ClosureTooLarge) as error:
         fault = invalid(f"{path}.from.name", source, f"error generating tag event: {error}")
         raise refused(stream, [fault]) from error
+    except RegistryNotAllowed as error:
+        event = f"status.tags[{tag}].items[0].dockerImageReference"
+        fault = forbidden(event, str(error))
+        raise invalid_object(IMAGE_STREAMS.qualified_kind, stream, [fault]) from error
     except StreamRefused as error:
         fault = forbidden(path, str(error))
         raise invalid_object(IMAGE_STREAMS.qualified_kind, stream, [fault]) from error

@@ -15,8 +15,15 @@ from dataclasses import dataclass
 from tidegate.images.kinds.image_stream import ObjectReference, TagReference
 from tidegate.images.kinds.tag_reference import DOCKER_IMAGE, STREAM_IMAGE, STREAM_TAG
 from tidegate.images.streams import inherited
-from tidegate.images.streams.errors import SourceAmbiguous, SourceForbidden, SourceMissing
+from tidegate.images.streams.errors import (
+    RegistryNotAllowed,
+    SourceAmbiguous,
+    SourceForbidden,
+    SourceMissing,
+)
+from tidegate.images.streams.registries import ANYWHERE, fault, is_insecure
 from tidegate.images.streams.stream import Actor, Change, Stream, key_of
+from tidegate.kinds.registries.import_policy import ImportPolicy
 from tidegate.metastore import closures, manifests, repositories, stream_tags, tag_events
 from tidegate.metastore.database import Transaction
 from tidegate.metastore.documents import DocumentUnit
@@ -60,12 +67,18 @@ def foreign(stream: RepositoryName, spec: TagReference) -> RepositoryName | None
 
 
 def resolve(
-    stream: Stream, tag: str, spec: TagReference, actor: Actor, readable: Collection[str]
+    stream: Stream,
+    tag: str,
+    spec: TagReference,
+    actor: Actor,
+    readable: Collection[str],
+    policy: ImportPolicy = ANYWHERE,
 ) -> bool:
     """Let a tag name what its new `spec` says; whether it names something else now.
 
-    `readable` are the streams of other namespaces that the writer may pull from. Raises
-    `SourceMissing`, `SourceAmbiguous`, `SourceForbidden`, and what `Stream.record` raises.
+    `readable` are the streams of other namespaces that the writer may pull from, `policy` has the
+    registries that what is copied may be of. Raises `SourceMissing`, `SourceAmbiguous`,
+    `SourceForbidden`, `RegistryNotAllowed`, and what `Stream.record` raises.
     """
     origin = spec.from_
     if origin is None:
@@ -88,6 +101,10 @@ def resolve(
     own = f"/{source.stream}@"
     if not spec.reference and reference.startswith(own):
         reference = f"/{stream.name}@{reference[len(own) :]}"
+    if not reference.startswith("/") and source.stream != stream.name:
+        insecure = spec.import_policy.insecure or is_insecure(stream.header.metadata.annotations)
+        if why := fault(policy, reference, insecure=insecure):
+            raise RegistryNotAllowed(why)
     copied = f"{source.stream}@{event.image}" if source.image else f"{source.stream}:{source.tag}"
     change = Change(reference, event.image, generation, event.created_at, copied)
     return stream.record(tag, change, actor)

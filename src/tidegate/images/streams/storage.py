@@ -34,6 +34,7 @@ from tidegate.images.streams.rendering import heading
 from tidegate.images.streams.renderings import Renderings
 from tidegate.images.streams.units import StreamWrite
 from tidegate.images.streams.watching import RenderedWatch
+from tidegate.kinds.registries.config import RegistryConfig
 from tidegate.metastore.database import Database
 
 _READS = 5
@@ -49,6 +50,7 @@ class Streams:
         database: Database,
         authorizer: Authorizer,
         hosts: Hosts,
+        config: RegistryConfig,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.database = database
@@ -57,7 +59,12 @@ class Streams:
         self._store = store
         self._authorizer = authorizer
         self._turns = Turns()
-        spec = replace(IMAGE_STREAMS.strategy, prepare=prepare_spec, counts_generation=True)
+
+        def prepare(new: ImageStream, old: ImageStream | None) -> None:
+            prepare_spec(new, old, config.import_mode())
+
+        self._config = config
+        spec = replace(IMAGE_STREAMS.strategy, prepare=prepare, counts_generation=True)
         self._of_spec = replace(IMAGE_STREAMS, strategy=spec, fields=_fields(hosts))
         status = replace(spec, prepare=prepare_status, counts_generation=False)
         self._of_status = replace(self._of_spec, strategy=status)
@@ -66,7 +73,13 @@ class Streams:
     def writing(self, call: Call) -> DocumentStorage[ImageStream]:
         """What makes and changes whole streams for one call."""
         write = StreamWrite(
-            self._store, self.database, self.renderings, self._authorizer, call, self.clock
+            self._store,
+            self.database,
+            self.renderings,
+            self._authorizer,
+            self._config,
+            call,
+            self.clock,
         )
         resource: Resource[ImageStream] = self._of_status if call.subresource else self._of_spec
         return DocumentStorage(

@@ -8,16 +8,19 @@ One `StreamWrite` serves one call. Invariant: a plan is done to the revision tha
 which `DocumentStorage` checks in the unit.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TypeVar
+
+import msgspec
 
 from tidegate.apimachinery.authorizer import Attributes, Authorizer
 from tidegate.apimachinery.documents.beside import weighed
 from tidegate.apimachinery.documents.bodies import restamped
 from tidegate.apimachinery.documents.units import Accompanied
+from tidegate.apimachinery.errors import FieldError, invalid_object
 from tidegate.apimachinery.storage import Admitted, Call
 from tidegate.apimachinery.store import Document, DocumentTransaction, Key, ObjectStore
-from tidegate.images.kinds.image_stream import ImageStream
+from tidegate.images.kinds.image_stream import IMAGE_STREAMS, ImageStream
 from tidegate.images.streams.applying import apply, changed_since
 from tidegate.images.streams.hosts import Hosts
 from tidegate.images.streams.planning import (
@@ -28,15 +31,25 @@ from tidegate.images.streams.planning import (
     plan_status,
 )
 from tidegate.images.streams.refusals import not_readable, refused
+from tidegate.images.streams.registries import (
+    ANYWHERE,
+    references,
+    spec_faults,
+    status_faults,
+)
 from tidegate.images.streams.rendering import composed, heading, without_history
 from tidegate.images.streams.renderings import Renderings
 from tidegate.images.streams.stream import TAG, Actor, Stream, key_of
 from tidegate.images.streams.unit_rendering import shown_in
+from tidegate.kinds.registries.config import RegistryConfig
+from tidegate.kinds.registries.import_policy import ImportPolicy
 from tidegate.metastore.database import Database, Transaction
 from tidegate.metastore.documents import DocumentUnit
 from tidegate.oci.name import RepositoryName
 
 T = TypeVar("T")
+
+_STREAM = msgspec.json.Decoder(ImageStream)
 
 LARGE = 1024 * 1024
 """Bytes of a stream that is not gone through as a whole where a part will do."""
@@ -51,6 +64,7 @@ class StreamWrite(Accompanied):
         database: Database,
         renderings: Renderings,
         authorizer: Authorizer,
+        config: RegistryConfig,
         call: Call,
         clock: Callable[[], float],
     ) -> None:
@@ -59,8 +73,10 @@ class StreamWrite(Accompanied):
         self._database = database
         self._renderings = renderings
         self._authorizer = authorizer
+        self._config = config
         self._call = call
         self._clock = clock
+        self._policy = ANYWHERE
         self._plan: Plan | None = None
         self._seen: Document | None = None
         self._readable: set[RepositoryName] = set()
@@ -87,8 +103,13 @@ class StreamWrite(Accompanied):
         if not isinstance(new, ImageStream) or not (old is None or isinstance(old, ImageStream)):
             return
         weight = self._call.weight + 200 * (len(new.spec.tags) + len(new.status.tags))
+        policy = (await self._config.current()).imports()
         if self._call.subresource and old is not None:
-            self._plan = await weighed(weight, plan_status, new, old)
+            plan = await weighed(weight, plan_status, new, old)
+            hosts = self._renderings.hosts
+            faults = await weighed(weight, status_faults, new, old, policy, hosts)
+            _refuse(new, faults)
+            self._plan = plan
             return
         plan = await weighed(weight, plan_spec, new, old)
         faults = malformed(plan)
@@ -100,7 +121,18 @@ class StreamWrite(Accompanied):
                 faults += [not_readable(tag, source) for tag in tags]
         if faults:
             raise refused(new.metadata.name, faults)
-        self._plan, self._readable = plan, set(sources)
+        known = await self._knowing(policy, old)
+        changed = [each.spec for each in plan.wishes if each.spec is not None]
+        _refuse(new, await weighed(weight, spec_faults, changed, new, known))
+        self._plan, self._readable, self._policy = plan, set(sources), known
+
+    async def _knowing(self, policy: ImportPolicy, old: ImageStream | None) -> ImportPolicy:
+        """The list for imports, with what the stream refers to already."""
+        if old is None or not policy.restricted or self._seen is None:
+            return policy
+        whole = (await self._renderings.one(heading(self._seen.body))).body
+        stream = await weighed(len(whole), _STREAM.decode, whole)
+        return await weighed(len(whole), policy.knowing, references(stream))
 
     async def _may_read(self, source: RepositoryName) -> bool:
         wanted = Attributes("get", "imagestreams/layers", source.project, source.stream)
@@ -136,11 +168,17 @@ class StreamWrite(Accompanied):
         if plan is None or key != key_of(plan.name):
             return None
         actor = Actor(self._call.user.name, TAG, self._clock())
-        stream, document = apply(tx, plan, actor, self._readable, self._renderings.hosts)
+        hosts = self._renderings.hosts
+        stream, document = apply(tx, plan, actor, self._readable, hosts, self._policy)
         self._warnings = stream.warnings
         if not self._call.dry_run:
             return document
-        return document._replace(body=_rendered(tx, stream, document, self._renderings.hosts))
+        return document._replace(body=_rendered(tx, stream, document, hosts))
+
+
+def _refuse(stream: ImageStream, faults: Sequence[FieldError]) -> None:
+    if faults:
+        raise invalid_object(IMAGE_STREAMS.qualified_kind, stream.metadata.name, faults)
 
 
 class _StreamUnit(DocumentUnit):

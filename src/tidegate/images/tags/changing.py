@@ -23,9 +23,11 @@ from tidegate.images.kinds.image_stream import (
 )
 from tidegate.images.streams import generations
 from tidegate.images.streams.refusals import answered, answered_of_tag
+from tidegate.images.streams.registries import ANYWHERE
 from tidegate.images.streams.resolving import resolve
 from tidegate.images.streams.stream import Actor, Stream
 from tidegate.images.tags.names import NAMESPACES, TagName
+from tidegate.kinds.registries.import_policy import ImportPolicy
 from tidegate.metastore.database import Database, Transaction
 from tidegate.metastore.documents import DocumentUnit
 from tidegate.observability.timestamp import rfc3339_seconds
@@ -111,6 +113,7 @@ def want(
     wanted: TagReference | None,
     actor: Actor,
     readable: Collection[str],
+    policy: ImportPolicy = ANYWHERE,
 ) -> None:
     """Let a user's wish be what is wanted of a tag; None takes it away, and leaves what it named.
 
@@ -129,7 +132,7 @@ def want(
     spec = generations.settled(old, kept, project, stream.generation)
     stream.want(tag, spec)
     if generations.is_moved(old, spec, project):
-        resolve(stream, tag, spec, actor, readable)
+        resolve(stream, tag, spec, actor, readable, policy)
 
 
 def grow(stream: Stream) -> None:

@@ -32,6 +32,15 @@ class Form(Protocol):
         """What a write wants of the tag; `old` is None without a stream. Raises `ApiError`."""
         ...
 
+    def said(self, each: Any) -> TagReference | None:
+        """What an object says is wanted of the tag."""
+        ...
+
+    @property
+    def path(self) -> str:
+        """The field of `said`."""
+        ...
+
     def faults(self, new: Any, old: Any) -> list[FieldError]:
         """What a write changes that it may not; `old` is None without a stream."""
         ...
@@ -41,6 +50,10 @@ class ImageStreamTagForm:
     """`tag` and `metadata.annotations` can be written; the annotations are the tag's."""
 
     resource: Resource[Any] = IMAGE_STREAM_TAGS
+    path = "tag"
+
+    def said(self, each: ImageStreamTag) -> TagReference | None:
+        return each.tag
 
     def shown(self, view: View, image: Image | None, hosts: Hosts) -> ImageStreamTag:
         return rendering.image_stream_tag(view, image, hosts)
@@ -76,6 +89,10 @@ class ImageTagForm:
     """`spec` can be written, and taken away; metadata and status are sent as they were."""
 
     resource: Resource[Any] = IMAGE_TAGS
+    path = "spec"
+
+    def said(self, each: ImageTag) -> TagReference | None:
+        return each.spec
 
     def shown(self, view: View, image: Image | None, hosts: Hosts) -> ImageTag:
         return rendering.image_tag(view, image, hosts)

@@ -34,13 +34,15 @@ from tidegate.images.kinds.image_stream_mapping import (
     ImageStreamMapping,
     mapping_faults,
 )
-from tidegate.images.streams.errors import LimitExceeded
+from tidegate.images.streams.errors import LimitExceeded, RegistryNotAllowed
+from tidegate.images.streams.registries import ANYWHERE, fault, is_insecure
 from tidegate.images.streams.stream import PUSH, Actor, Change, Stream
 from tidegate.images.tag_names import tag_faults
 from tidegate.images.tags.changing import check_namespace, run, told
 from tidegate.images.tags.names import TagName
 from tidegate.images.tags.reading import image_key, image_now
 from tidegate.images.tags.storage import Makes
+from tidegate.kinds.registries.import_policy import ImportPolicy
 from tidegate.metastore import manifests, tag_events
 from tidegate.metastore.database import Transaction
 from tidegate.metastore.documents import DocumentUnit
@@ -76,11 +78,26 @@ class ImageStreamMappingStorage:
             call.user, Attributes("get", "images", name=image.metadata.name)
         )
         unit = partial(
-            self._record, name=name, image=image, managed=managed, actor=actor, sees_all=sees_all
+            self._record,
+            name=name,
+            image=image,
+            managed=managed,
+            actor=actor,
+            sees_all=sees_all,
+            policy=await self._allowed(call),
         )
         with told(name):
             call.warnings.extend(await run(self._makes.reads.db, unit, dry_run=call.dry_run))
         return _SUCCESS
+
+    async def _allowed(self, call: Call) -> ImportPolicy:
+        """The registries that the image may be of: any for who may create images."""
+        policy = (await self._makes.config.current()).imports()
+        if policy.restricted and await self._makes.authorizer.authorize(
+            call.user, Attributes("create", "images")
+        ):
+            return ANYWHERE
+        return policy
 
     def _prepare(self, call: Call, new: ImageStreamMapping) -> bool:
         """Complete and judge what was posted; whether its image is said to be kept here."""
@@ -122,10 +139,12 @@ class ImageStreamMappingStorage:
         managed: bool,
         actor: Actor,
         sees_all: bool,
+        policy: ImportPolicy,
     ) -> list[str]:
         """Store the image if it is new, and let the tag name it.
 
-        `sees_all` is whether the writer may read images whose stream she does not say.
+        `sees_all` is whether the writer may read images whose stream she does not say, `policy`
+        has the registries that it may be of.
         """
         resource = IMAGE_STREAM_MAPPINGS.qualified
         check_namespace(tx, name)
@@ -147,6 +166,7 @@ class ImageStreamMappingStorage:
             raise forbid(IMAGES.qualified, digest, why)
         elif managed:
             reference = f"/{name.stream}@{digest}"
+        _check_registry(stream, digest, reference, policy)
         stream.record(name.tag, Change(reference, digest, stream.generation), actor)
         stream.save()
         return stream.warnings
@@ -181,6 +201,21 @@ def _holds(stream: Stream, digest: str) -> bool:
         *tag_events.of_image(stream.tx, stream.repository_id, digest, 1),
         *manifests.beginning(stream.tx, stream.repository_id, digest, 1),
     )
+
+
+def _check_registry(stream: Stream, digest: str, reference: str, policy: ImportPolicy) -> None:
+    """Raise `RegistryNotAllowed` for a reference to what users may not import.
+
+    What the stream refers to already is none of that.
+    """
+    if reference.startswith("/") or not policy.restricted:
+        return
+    past = tag_events.naming(stream.tx, stream.repository_id, digest)
+    if any(event.reference == reference for _, event in past):
+        return
+    insecure = is_insecure(stream.header.metadata.annotations)
+    if why := fault(policy, reference, insecure=insecure):
+        raise RegistryNotAllowed(why)
 
 
 def _says_all(image: Image, existing: Image) -> bool:

@@ -16,6 +16,7 @@ from tidegate.images.tags.mappings import ImageStreamMappingStorage
 from tidegate.images.tags.reading import Reads
 from tidegate.images.tags.storage import ImageStreamTagStorage, ImageTagStorage, Makes
 from tidegate.images.tags.stream_images import ImageStreamImageStorage
+from tidegate.kinds.registries.config import RegistryConfig
 from tidegate.metastore.database import Database
 
 
@@ -24,12 +25,13 @@ def serve(
     database: Database,
     authorizer: Authorizer,
     hosts: Hosts,
+    config: RegistryConfig,
     undelete_window: float,
     clock: Callable[[], float],
 ) -> list[Served]:
     """What the API application serves of this part."""
     reads = Reads(database, store)
-    makes = Makes(reads, authorizer, hosts, clock)
+    makes = Makes(reads, authorizer, hosts, config, clock)
     return [
         Served(
             IMAGE_STREAM_TAGS,

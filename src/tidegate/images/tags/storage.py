@@ -27,6 +27,7 @@ from tidegate.images.tags.names import tag_name
 from tidegate.images.tags.reading import Reads
 from tidegate.images.tags.rendering import View, image_stream_tag, image_tag
 from tidegate.images.tags.writing import TagWrites
+from tidegate.kinds.registries.config import RegistryConfig
 
 
 class TagStorage:
@@ -55,16 +56,30 @@ class Makes:
     """What storages of tags are made of."""
 
     def __init__(
-        self, reads: Reads, authorizer: Authorizer, hosts: Hosts, clock: Callable[[], float]
+        self,
+        reads: Reads,
+        authorizer: Authorizer,
+        hosts: Hosts,
+        config: RegistryConfig,
+        clock: Callable[[], float],
     ) -> None:
         self.reads = reads
         self.authorizer = authorizer
         self.hosts = hosts
+        self.config = config
         self.clock = clock
         self.turns = Turns()
 
     def writes(self, form: Form) -> TagWrites:
-        return TagWrites(form, self.reads, self.authorizer, self.hosts, self.turns, self.clock)
+        return TagWrites(
+            form,
+            self.reads,
+            self.authorizer,
+            self.hosts,
+            self.config,
+            self.turns,
+            self.clock,
+        )
 
 
 class ImageStreamTagStorage(TagStorage):

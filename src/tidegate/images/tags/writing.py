@@ -21,6 +21,7 @@ from tidegate.apimachinery.documents.metadata import validate_metadata
 from tidegate.apimachinery.documents.updating import Turns
 from tidegate.apimachinery.errors import (
     exists_already,
+    forbidden,
     invalid_object,
     missing,
     modified,
@@ -30,11 +31,12 @@ from tidegate.apimachinery.storage import Call, Change, Deleted, DeleteOptions, 
 from tidegate.apimachinery.store import Key
 from tidegate.images.kinds.image import Image
 from tidegate.images.kinds.image_stream import ImageStream
-from tidegate.images.kinds.tag_reference import TagReference
+from tidegate.images.kinds.tag_reference import TagReference, default_tag
 from tidegate.images.streams.generations import is_moved
 from tidegate.images.streams.hosts import Hosts
 from tidegate.images.streams.planning import Plan, Wish, foreign_sources, malformed
 from tidegate.images.streams.refusals import not_readable, refused
+from tidegate.images.streams.registries import fault, is_insecure, named
 from tidegate.images.streams.stream import TAG, Actor, Stream
 from tidegate.images.tag_names import tag_faults
 from tidegate.images.tags.changing import grow, new_stream, run, told, want
@@ -42,6 +44,8 @@ from tidegate.images.tags.forms import Form, values_of
 from tidegate.images.tags.names import TagName, tag_name
 from tidegate.images.tags.reading import Reads, image_now, view_of
 from tidegate.images.tags.rendering import View
+from tidegate.kinds.registries.config import RegistryConfig
+from tidegate.kinds.registries.import_policy import ImportPolicy
 from tidegate.metastore import stream_tags
 from tidegate.metastore.database import Transaction
 from tidegate.oci.name import RepositoryName
@@ -84,6 +88,7 @@ class TagWrites:
         reads: Reads,
         authorizer: Authorizer,
         hosts: Hosts,
+        config: RegistryConfig,
         turns: Turns,
         clock: Callable[[], float],
     ) -> None:
@@ -92,6 +97,7 @@ class TagWrites:
         self._reads = reads
         self._authorizer = authorizer
         self._hosts = hosts
+        self._config = config
         self._turns = turns
         self._clock = clock
 
@@ -187,6 +193,10 @@ class TagWrites:
         new.metadata.name, new.metadata.namespace = name, call.namespace
 
     def _validate(self, new: Object, old: Object | None) -> None:
+        said = self._form.said(new)
+        if said is not None:
+            before = None if old is None else self._form.said(old)
+            default_tag(said, self._config.import_mode(), before)
         self._resource.strategy.prepare(new, old)
         faults = validate_metadata(self._resource, new.metadata, None)
         faults += self._form.faults(new, old)
@@ -196,8 +206,9 @@ class TagWrites:
 
     async def _write(self, call: Call, intent: _Intent) -> Written:
         readable = await self._readable(call.user, intent)
+        policy = await self._allowed(intent)
         actor = Actor(call.user.name, TAG, self._clock())
-        unit = partial(self._unit, intent=intent, actor=actor, readable=readable)
+        unit = partial(self._unit, intent=intent, actor=actor, readable=readable, policy=policy)
         with told(intent.name, intent.wanted):
             return await run(self._reads.db, unit, dry_run=call.dry_run)
 
@@ -219,8 +230,31 @@ class TagWrites:
                 raise refused(name.stream.stream, [not_readable(name.tag, source)])
         return sources
 
+    async def _allowed(self, intent: _Intent) -> ImportPolicy:
+        """The registries that the tag may be of, those of its past included.
+
+        `Invalid` when it is to come from another one.
+        """
+        policy, seen = (await self._config.current()).imports(), intent.seen
+        if not policy.restricted:
+            return policy
+        annotated = seen is not None and is_insecure(seen.header.metadata.annotations)
+        known = policy.knowing([named(None if seen is None else seen.spec)])
+        if source := named(intent.wanted):
+            assert intent.wanted is not None  # noqa: S101  it comes from somewhere
+            insecure = annotated or intent.wanted.import_policy.insecure
+            if why := fault(known, source, insecure=insecure):
+                faults = [forbidden(f"{self._form.path}.from.name", why)]
+                raise invalid_object(self._resource.qualified_kind, str(intent.name), faults)
+        return known.knowing(() if seen is None else (each.reference for each in seen.events))
+
     def _unit(
-        self, tx: Transaction, intent: _Intent, actor: Actor, readable: Collection[str]
+        self,
+        tx: Transaction,
+        intent: _Intent,
+        actor: Actor,
+        readable: Collection[str],
+        policy: ImportPolicy,
     ) -> Written:
         name = intent.name
         stream = Stream.open(tx, name.stream)
@@ -231,7 +265,7 @@ class TagWrites:
         if is_new and intent.wanted is not None and (faults := tag_faults(name.tag)):
             raise invalid_object(self._resource.qualified_kind, str(name), faults)
         if not (intent.creating and intent.wanted is None):
-            want(stream, name.tag, intent.wanted, actor, readable)
+            want(stream, name.tag, intent.wanted, actor, readable, policy)
         stream.save()
         view = view_of(stream, name.tag)
         image = None if view.named is None else image_now(tx, view.named.image)

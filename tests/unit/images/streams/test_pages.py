@@ -15,6 +15,7 @@ from tidegate.images.streams.pages import Bounds, shown
 from tidegate.images.streams.rendering import heading
 from tidegate.images.streams.storage import Streams, StreamStorage
 from tidegate.images.streams.stream import PUSH, Actor, Stream
+from tidegate.kinds.registries.config import RegistryConfig
 from tidegate.metastore.documents import Documents
 from tidegate.metastore.open import open_database
 from tidegate.oci.name import RepositoryName
@@ -51,7 +52,8 @@ def pages(url: str, options: ListOptions, bounds: Bounds) -> list[Page]:
     async def read(options: ListOptions) -> list[Page]:
         database = await open_database(url)
         try:
-            streams = Streams(Documents(database), database, Nobody(), Hosts())
+            store = Documents(database)
+            streams = Streams(store, database, Nobody(), Hosts(), RegistryConfig(store))
             found: list[Page] = []
             while not found or found[-1].token:
                 headers = await streams.headers.list(CALL, options)

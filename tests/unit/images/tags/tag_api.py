@@ -22,6 +22,7 @@ from tidegate.images.kinds.image_stream import ImageStream
 from tidegate.images.streams.hosts import Hosts
 from tidegate.images.streams.stream import PUSH, Actor, Change, Stream
 from tidegate.images.tags.serving import serve
+from tidegate.kinds.registries.config import RegistryConfig
 from tidegate.metastore import manifests
 from tidegate.metastore.database import Database, Transaction
 from tidegate.metastore.documents import Documents, DocumentUnit
@@ -81,8 +82,12 @@ class TagApi:
         self._runner = asyncio.Runner()
         self.db: Database = self._runner.run(open_database(url))
         store = Documents(self.db)
-        hosts = Hosts(HOST)
-        served = serve(store, self.db, self.rights, hosts, WEEK, lambda: self.now)
+        self.store = store
+        self.config = RegistryConfig(store, HOST)
+        self._runner.run(self._start())
+        served = serve(
+            store, self.db, self.rights, Hosts(HOST), self.config, WEEK, lambda: self.now
+        )
         self.application = ApiApplication(
             served,
             authenticate,
@@ -97,8 +102,17 @@ class TagApi:
         for project in ("shop", "prod"):
             self.namespace(project)
 
+    async def _start(self) -> None:
+        await self.store.start()
+        await self.config.start()
+
+    async def _stop(self) -> None:
+        await self.config.close()
+        await self.store.close()
+        await self.db.close()
+
     def close(self) -> None:
-        self._runner.run(self.db.close())
+        self._runner.run(self._stop())
         self._runner.close()
 
     def run(self, work: Any) -> Any:
