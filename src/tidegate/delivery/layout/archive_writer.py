@@ -5,10 +5,13 @@
 
 A killed process leaves the first part of an archive. The next one hashes what is in it, cuts off
 what is wrong or unfinished but for the bytes of the blob that it is to go on with, and appends.
+Only the blob that was begun last may write: what was given up meanwhile writes no more, even if a
+thread of it is still on its way.
 """
 
 import fcntl
 import os
+import threading
 from typing import TYPE_CHECKING, NamedTuple
 
 from tidegate.delivery.layout import tar_entries
@@ -74,6 +77,8 @@ class ArchiveWriter:
         self._index = LayoutIndex()
         self._end = 0
         self._torn: _Torn | None = None
+        self._turn = threading.Lock()
+        self._current: ArchiveIncoming | None = None
         self._resume()
         if not self._end:
             self._append(OCI_LAYOUT, MARK)
@@ -92,13 +97,14 @@ class ArchiveWriter:
     def receive(self, digest: Digest, size: int) -> "ArchiveIncoming":
         name = blob_name(digest)
         running = digest.hasher()
-        with layout_errors(self._path):
+        with self._turn, layout_errors(self._path):
             torn, self._torn = self._torn, None
             if torn is not None and (torn.name, torn.size) == (name, size):
                 hash_extent(self._fd, torn.offset, torn.came, running)
-                return ArchiveIncoming(self, digest, torn, running)
-            start = self._begin(name, size)
-        return ArchiveIncoming(self, digest, _Torn(name, size, start, 0), running)
+            else:
+                torn = _Torn(name, size, self._begin(name, size), 0)
+            self._current = ArchiveIncoming(self, digest, torn, running)
+            return self._current
 
     def name(self, name: str, descriptor: Descriptor, image_name: str) -> None:
         self._index = self._index.with_image(name, descriptor, image_name)
@@ -118,17 +124,28 @@ class ArchiveWriter:
             os.close(self._fd)
             self._fd = -1
 
-    def add(self, position: int, piece: bytes) -> None:
+    def add(self, incoming: "ArchiveIncoming", position: int, piece: bytes) -> None:
         """Write bytes of the blob that is coming in."""
-        with layout_errors(self._path):
+        with self._turn, layout_errors(self._path):
+            self._check(incoming)
             posix.write_all(self._fd, memoryview(piece), position)
 
-    def keep(self, torn: _Torn) -> None:
+    def keep(self, incoming: "ArchiveIncoming", torn: _Torn) -> None:
         """Let a blob that is complete count."""
+        with self._turn, layout_errors(self._path):
+            self._check(incoming)
+            self._current = None
+            self._count(torn)
+
+    def _check(self, incoming: "ArchiveIncoming") -> None:
+        if self._current is not incoming:
+            raise LayoutError(f"{self._path}: another blob is being written by now")
+
+    def _count(self, torn: _Torn) -> None:
         self._found[torn.name] = Extent(-1, torn.offset, torn.size)
         self._end = torn.offset + torn.size + -torn.size % tar_entries.BLOCK
-        with layout_errors(self._path):
-            os.ftruncate(self._fd, self._end)  # the padding, too
+        if os.fstat(self._fd).st_size < self._end:
+            os.ftruncate(self._fd, self._end)  # the padding
 
     def _begin(self, name: str, size: int) -> int:
         """Write a header, and give the place of what follows it."""
@@ -140,7 +157,7 @@ class ArchiveWriter:
     def _append(self, name: str, content: bytes) -> None:
         start = self._begin(name, len(content))
         posix.write_all(self._fd, memoryview(content), start)
-        self.keep(_Torn(name, len(content), start, len(content)))
+        self._count(_Torn(name, len(content), start, len(content)))
 
     def _resume(self) -> None:
         """Find what an earlier process left; the first thing that is wrong ends it."""
@@ -155,14 +172,9 @@ class ArchiveWriter:
                     return
                 if not self._is_good(torn):
                     return
-                self.keep_found(torn)
+                self._count(torn)
         except LayoutInvalid:
             return  # a header that was never written completely
-
-    def keep_found(self, torn: _Torn) -> None:
-        """As `keep`, of what is there already."""
-        self._found[torn.name] = Extent(-1, torn.offset, torn.size)
-        self._end = torn.offset + torn.size + -torn.size % tar_entries.BLOCK
 
     def _is_good(self, torn: _Torn) -> bool:
         if torn.name == OCI_LAYOUT:
@@ -194,7 +206,7 @@ class ArchiveIncoming:
         torn = self._torn
         if torn.came + len(piece) > torn.size:
             raise mismatch(self._archive.where, self._digest)
-        self._archive.add(torn.offset + torn.came, piece)
+        self._archive.add(self, torn.offset + torn.came, piece)
         self._running.update(piece)
         self._torn = torn._replace(came=torn.came + len(piece))
 
@@ -202,7 +214,7 @@ class ArchiveIncoming:
         torn = self._torn
         if torn.came != torn.size or self._running.hexdigest() != self._digest.encoded:
             raise mismatch(self._archive.where, self._digest)
-        self._archive.keep(torn)
+        self._archive.keep(self, torn)
 
     def close(self) -> None:
         """What came in stays at the end of the file, until something else is to be there."""

@@ -110,7 +110,8 @@ class _Reader:
             if held is None:
                 held = await self.source.manifest(digest)
         if held is None:
-            raise ImageMissing(f"{self.source.name} has no manifest {digest}")
+            source = self.source
+            raise ImageMissing(f"{source.name} has no manifest {digest}{source.hint}")
         self._bytes += len(held.content)
         if self._bytes > BYTES_LIMIT:
             raise ClosureTooLarge(f"the manifests of the image have more than {BYTES_LIMIT} bytes")

@@ -116,6 +116,10 @@ class Copier:
         digest = await order.source.head(order.reference)
         if digest is None:
             raise ImageMissing(f"{order.source.name} has no {order.reference}")
+        async with self._locks[order.target.name, digest]:  # many tags name one image
+            return await self._copy(order, digest)
+
+    async def _copy(self, order: Order, digest: Digest) -> Copied:
         target = order.target
         closure = await gather(order.source, target, digest, self.wanted, order.tags)
         blobs = await self._blobs(order, closure)

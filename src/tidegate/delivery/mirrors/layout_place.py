@@ -2,11 +2,18 @@
 
 import asyncio
 import os
+from collections import defaultdict
 from collections.abc import AsyncGenerator, Collection
 from contextlib import aclosing
 
 from tidegate.delivery.layout.errors import LayoutError, LayoutInvalid
-from tidegate.delivery.layout.files import LayoutFiles, WritableFiles, hash_extent, layout_errors
+from tidegate.delivery.layout.files import (
+    Incoming,
+    LayoutFiles,
+    WritableFiles,
+    hash_extent,
+    layout_errors,
+)
 from tidegate.delivery.layout.index_json import Entry, media_type_of
 from tidegate.delivery.mirrors.attached import fallback_tag
 from tidegate.delivery.mirrors.pieces import gathered
@@ -23,6 +30,8 @@ _LAYOUTS = ("oci:", "oci-archive:", "stream ")
 
 class LayoutPlace:
     """A layout to copy from; see `Place`. References are names in its index, or digests."""
+
+    hint = "; if it builds upon an earlier archive, bring that first"
 
     def __init__(self, name: str, files: LayoutFiles) -> None:
         self._name = name
@@ -68,9 +77,9 @@ class LayoutPlace:
         return await asyncio.to_thread(size)
 
     async def blob(self, digest: Digest, size: int, offset: int) -> AsyncGenerator[bytes, None]:
-        found = await asyncio.to_thread(self._files.open, digest)
+        found = self._files.open(digest)  # in the loop: a thread's answer could be lost
         if found is None:
-            raise LayoutError(f"{self._name} has no blob {digest}")
+            raise LayoutError(f"{self._name} has no blob {digest}{self.hint}")
         try:
             if found.size != size:
                 raise LayoutInvalid(
@@ -144,6 +153,7 @@ class LayoutTarget(LayoutPlace):
         self._writable = files
         self._assumed = assumed
         self._turn = asyncio.Semaphore(1 if files.one_at_a_time else 64)
+        self._locks: dict[Digest, asyncio.Lock] = defaultdict(asyncio.Lock)
 
     async def mount_blob(self, digest: Digest, size: int, holder: Place) -> bool:
         """Never: a layout has everything once, and what it has is not asked for."""
@@ -151,10 +161,10 @@ class LayoutTarget(LayoutPlace):
         return False
 
     async def push_blob(self, digest: Digest, size: int, content: Content) -> None:
-        async with self._turn:
+        async with self._turn, self._locks[digest]:
             if await self.blob_size(digest) == size and await self._is_good(digest):
                 return
-            incoming = await asyncio.to_thread(self._writable.receive, digest, size)
+            incoming = await self._receive(digest, size)
             try:
                 async with aclosing(gathered(content(incoming.offset))) as pieces:
                     async for piece in pieces:
@@ -179,6 +189,15 @@ class LayoutTarget(LayoutPlace):
     async def finish(self) -> None:
         await asyncio.to_thread(self._writable.finish)
 
+    async def _receive(self, digest: Digest, size: int) -> Incoming:
+        """Begin a blob; one that nobody waits for any more is let go of when it has begun."""
+        begun = asyncio.ensure_future(asyncio.to_thread(self._writable.receive, digest, size))
+        try:
+            return await asyncio.shield(begun)
+        except asyncio.CancelledError:
+            begun.add_done_callback(_close_unclaimed)
+            raise
+
     async def _is_good(self, digest: Digest) -> bool:
         """Whether the bytes that are there have their digest."""
 
@@ -194,6 +213,11 @@ class LayoutTarget(LayoutPlace):
                 os.close(found.fd)
 
         return await asyncio.to_thread(check)
+
+
+def _close_unclaimed(begun: "asyncio.Future[Incoming]") -> None:
+    if not begun.cancelled() and begun.exception() is None:
+        begun.result().close()
 
 
 def _digest(reference: str) -> Digest | None:

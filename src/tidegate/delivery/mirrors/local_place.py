@@ -29,6 +29,9 @@ _REFERRERS = 500
 class LocalPlace:
     """A stream to copy from; see `Place`."""
 
+    hint = ""
+    domain = ""
+
     def __init__(self, local: Local, repository: RepositoryName) -> None:
         self._local = local
         self._database = local.database
@@ -37,10 +40,6 @@ class LocalPlace:
     @property
     def name(self) -> str:
         return f"stream {self.repository}"
-
-    @property
-    def domain(self) -> str:
-        return ""
 
     async def head(self, reference: str) -> Digest | None:
         found = await self.manifest(reference)

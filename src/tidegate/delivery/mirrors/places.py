@@ -31,6 +31,10 @@ class Place(Protocol):
         """As people write it: docker://quay.io/org/app, oci:/srv/images."""
 
     @property
+    def hint(self) -> str:
+        """What to add when it lacks what it names; mostly nothing."""
+
+    @property
     def domain(self) -> str:
         """Places of one domain hand blobs to each other without sending them."""
 

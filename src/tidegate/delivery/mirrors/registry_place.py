@@ -17,6 +17,8 @@ T = TypeVar("T")
 class RegistryPlace:
     """A repository to copy from; see `Place`."""
 
+    hint = ""
+
     def __init__(self, registries: Registries, location: Location) -> None:
         self._registries = registries
         self.location = location

@@ -254,3 +254,17 @@ def test_hostile_archives_are_refused(
             tar.addfile(info, io.BytesIO(content))
     with pytest.raises(LayoutInvalid, match=why):
         written(path)
+
+
+def test_a_blob_that_was_given_up_writes_no_more(tmp_path: Path) -> None:
+    """Its thread may be on its way still when the next blob begins."""
+    writer = make_archive(str(tmp_path / "a.tar"))
+    late = writer.receive(Digest.of(ONE), len(ONE))
+    late.write(ONE[:100])
+    second = put(writer, TWO)
+    with pytest.raises(LayoutError, match="another blob"):
+        late.write(ONE[100:])
+    with pytest.raises(LayoutError):
+        late.publish()
+    assert read(writer, second) == TWO
+    writer.close()
