@@ -22,13 +22,14 @@ from tidegate.metastore.jobs import Job
 
 _LOG = logging.getLogger(__name__)
 
-LEASE = 8.0
+LEASE = 6.0
 LOOK_SECONDS = 1.0
 SETBACK_SECONDS = 1.0
 TURNS = 4
 """In each lease: one extension that fails, or is late, loses nothing."""
-STEADY_SECONDS = 30.0
-"""After so long at work, what went wrong before is forgotten."""
+STEADY_SECONDS = 5.0
+"""After so long at work, that others were killed at it is forgotten: it was not the work that
+killed them (see `jobs.ABANDONED_AT_ONCE`)."""
 
 
 class WorkEnded(Exception):
