@@ -94,6 +94,7 @@ class Far:
         self.registries: dict[str, Registry] = {}
         self.failing: dict[str, str] = {}
         self.looks: Counter[str] = Counter()
+        self.times: list[float] = []
         self.seen: dict[str, float] = {}
         self.hosts: dict[str, str] = {}
 
@@ -119,6 +120,7 @@ class Far:
                 return TagResult(tag, host, later=60.0)
             await self.budgets.learn(host, "", registry.allowance, registry.period, float(left))
         self.looks[place] += 1
+        self.times.append(self.time.now)
         if place in self.failing:
             return TagResult(tag, host, error=self.failing[place], reason="NotFound")
         self.seen[place] = self.time.now
@@ -193,6 +195,13 @@ class World:
         run.add_done_callback(self._ended)
         self.runs.append(run)
 
+    async def stop(self) -> None:
+        """End all processes: time stands still."""
+        for run in self.runs:
+            run.cancel()
+        await asyncio.gather(*self.runs, return_exceptions=True)
+        self.runs.clear()
+
     def _ended(self, _run: "asyncio.Task[None]") -> None:
         self.time.runs -= 1
 
@@ -226,9 +235,7 @@ def in_world(migrated: Path, directory: Path, scenario: Callable[[World], Awaita
         try:
             await scenario(world)
         finally:
-            for task in world.runs:
-                task.cancel()
-            await asyncio.gather(*world.runs, return_exceptions=True)
+            await world.stop()
             await store.close()
             await database.close()
 
