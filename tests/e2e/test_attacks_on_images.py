@@ -732,6 +732,11 @@ def test_imports_of_anything_are_answered(kept: Kept) -> None:
             }
             answer = sane(client.post(where, body))
             assert SECRET not in answer.text
+    inward = [{"from": {"kind": "DockerImage", "name": name}} for name in inside[:3]]
+    body = {"metadata": {"name": "inward"}, "spec": {"import": False, "images": inward}}
+    for each in client.make(where, body)["status"]["images"]:
+        assert each["status"]["reason"] == "Forbidden"
+        assert "is no public address" in each["status"]["message"]
     unread(kept.scene, kept.secret, SECRET)
 
 

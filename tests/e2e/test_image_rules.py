@@ -6,18 +6,20 @@ Each number is a statement; what it says is in the test that it leads to.
     2   test_image_streams: test_2_…; the import that follows: with imports
     3   here; test_image_streams: test_3_…
     4   with imports
-    5   with imports
+    5   test_imports: test_an_import_that_finds_nothing_new_…
     6   here; test_image_streams: test_6_…; tests/clients/test_oc_image_exchanges: oc tag
     7   here; test_image_streams: test_7_and_8_…
     8   here; test_image_streams: test_7_and_8_…
     9   here; test_image_streams: test_9_…
-    10  here; without an internal host: tests/unit/images/tags/test_rendering
-    11  here; what a trigger makes of it: with triggers
+    10  here; test_imports: test_a_tag_with_the_policy_local_…; without an internal host:
+        tests/unit/images/tags/test_rendering
+    11  here; test_imports: test_a_tag_by_reference_…; what a trigger makes of it: with triggers
     12  here
     13  test_image_stream_tags: test_writes_without_a_version_…, test_a_stale_version_…
-    14  with imports
-    15  here, what PreserveOriginal leads to; which child an import takes: with imports
-    16  with imports
+    14  tests/unit/images/imports/test_tag_order; test_imports: test_a_whole_repository_…
+    15  here, what PreserveOriginal leads to; which child an import takes: test_imports:
+        test_of_an_index_…; tests/unit/images/imports: test_platforms, test_importing
+    16  test_imports: test_each_image_is_answered_for_…
     17  here
     18  here
     19  test_image_streams: test_19_…; tests/clients/test_image_kubectl: two lines of kubectl

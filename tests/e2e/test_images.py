@@ -169,7 +169,9 @@ def test_skopeo_signs_what_it_pushes_and_requires_it_of_what_it_pulls(
     assert "signature was required" in refused.stderr
 
 
-def test_an_import_is_answered_image_by_image(kube: KubeClient, api: RegistryClient) -> None:
+def test_an_import_from_a_private_address_is_refused_and_the_tag_says_why(
+    kube: KubeClient, api: RegistryClient
+) -> None:
     api.push("images/imports", small_image("imports"), "v1")
     body = {
         "kind": "ImageStreamImport",
@@ -177,14 +179,18 @@ def test_an_import_is_answered_image_by_image(kube: KubeClient, api: RegistryCli
         "metadata": {"name": "imports"},
         "spec": {
             "import": True,
-            "images": [{"from": {"kind": "DockerImage", "name": "docker.io/library/busybox:1"}}],
+            "images": [{"from": {"kind": "DockerImage", "name": "127.0.0.1:1/library/busybox:1"}}],
         },
     }
     path = f"{GROUP}/namespaces/images/imagestreamimports"
     (answered,) = kube.make(path, body)["status"]["images"]
-    assert answered["status"]["status"] == "Failure"
+    assert answered["status"]["reason"] == "Forbidden"
+    assert "127.0.0.1 is no public address" in answered["status"]["message"]
     assert answered["tag"] == "1"
-    assert "busybox" not in kube.get(f"{GROUP}/namespaces/images/imagestreams/imports").text
+    tags = kube.read(f"{GROUP}/namespaces/images/imagestreams/imports")["status"]["tags"]
+    said = {each["tag"]: each.get("conditions") for each in tags}
+    assert said["1"][0]["message"] == answered["status"]["message"]
+    assert said["v1"] is None
     body["spec"] = {"import": True}
     assert kube.post(path, body).status_code == 422
 
