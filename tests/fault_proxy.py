@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from tests.fault_answers import Answering
-from tests.faults import Answer, Ask, Choice, Cut, Fault, Hang, Pass, classify
+from tests.faults import Answer, Ask, Choice, Cut, CutSent, Fault, Hang, Pass, classify
 from tests.http_messages import PIECE, chunk, head, read_body, read_head
 from tests.server import free_port
 
@@ -225,6 +225,9 @@ class FaultProxy:
             async for _ in body:
                 pass
             await answering.own(fault if isinstance(fault, Answer) else Answer(404))
+        elif isinstance(fault, CutSent):
+            await self._forward_part(ask, body, fault.after)
+            raise EOFError("cut by the test")
         else:
             if headers.get("expect", "").lower() == "100-continue":
                 writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
@@ -268,15 +271,7 @@ class FaultProxy:
     async def _forward(
         self, ask: Ask, body: AsyncIterator[bytes], answering: Answering, fault: Fault
     ) -> None:
-        assert self._upstream is not None
-        secure = self._upstream.scheme == "https"
-        port = self._upstream.port or (443 if secure else 80)
-        reader, writer = await asyncio.open_connection(
-            self._upstream.hostname,
-            port,
-            limit=PIECE,
-            ssl=(self._trust or ssl.create_default_context()) if secure else None,
-        )
+        reader, writer = await self._connected()
         try:
             sending = asyncio.ensure_future(_send(writer, ask, self._sent_headers(ask), body))
             try:
@@ -292,6 +287,29 @@ class FaultProxy:
                 await asyncio.gather(sending, return_exceptions=True)
         finally:
             writer.transport.abort()
+
+    async def _forward_part(self, ask: Ask, body: AsyncIterator[bytes], size: int) -> None:
+        """Hand on the head of a request and so many bytes of its body, and nothing more."""
+        _, writer = await self._connected()
+        writer.write(head(f"{ask.method} {ask.target} HTTP/1.1", self._sent_headers(ask)))
+        async for piece in body:
+            part, size = piece[:size], size - len(piece)
+            writer.write(part)
+            if size <= 0:
+                break
+        await writer.drain()
+        writer.close()
+        await writer.wait_closed()
+
+    async def _connected(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        assert self._upstream is not None
+        secure = self._upstream.scheme == "https"
+        return await asyncio.open_connection(
+            self._upstream.hostname,
+            self._upstream.port or (443 if secure else 80),
+            limit=PIECE,
+            ssl=(self._trust or ssl.create_default_context()) if secure else None,
+        )
 
     def _sent_headers(self, ask: Ask) -> dict[str, str]:
         headers = {**ask.headers, "connection": "close", "x-forwarded-proto": ask.scheme}

@@ -79,6 +79,13 @@ class Cut:
 
 
 @dataclass(frozen=True, slots=True)
+class CutSent:
+    """The connection is reset after so many bytes of the request's body reached the registry."""
+
+    after: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Corrupt:
     """One byte of the body is another."""
 
@@ -103,7 +110,7 @@ class Answer:
     body: bytes | Iterable[bytes] = b""
 
 
-Fault = Pass | Hang | Cut | Corrupt | Drip | Answer
+Fault = Pass | Hang | Cut | CutSent | Corrupt | Drip | Answer
 Choice = Callable[[Ask], Fault | None]
 
 
