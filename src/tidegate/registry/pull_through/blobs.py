@@ -235,7 +235,7 @@ class RemoteBlobs:
     async def _ended(self, fill: Fill) -> None:
         """Write down what a fill has brought, for whoever read it."""
         order = fill.order
-        if not fill.whole or not order.keep:
+        if not order.keep:
             return
         now, admitted = time.time(), frozenset(fill.admitted)
 

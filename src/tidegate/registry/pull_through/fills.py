@@ -20,6 +20,7 @@ from functools import partial
 
 from tidegate.oci.digest import Digest
 from tidegate.remote.errors import ContentInvalid, RateLimited, RemoteError, Unavailable
+from tidegate.remote.flights import Flights
 from tidegate.remote.memory import Memory
 from tidegate.storage.cache import BlobCache
 from tidegate.storage.errors import StorageError, StorageFull
@@ -36,6 +37,10 @@ TELL = 0.010
 
 POLL = 0.030
 """Seconds between looks at a fill of another process."""
+
+LINGER = 2.0
+"""Seconds for which a blob that is whole is there to be joined: who looked for a copy of it just
+before it was kept, or where it is not, comes then."""
 
 PAUSES = (0.2, 1.0, 2.0, 4.0, 8.0)
 """Seconds before the next try after failures in a row which brought nothing."""
@@ -86,6 +91,9 @@ class Fill:
     make_room: MakeRoom
     cache: BlobCache
     ended: Callable[["Fill"], Awaitable[None]]
+    """Told when the blob is whole."""
+    over: Callable[["Fill"], None]
+    """Told when nobody can join any more, whatever became of it."""
     tries: int = 0
     """How often it went wrong so far, in earlier fills too."""
     admitted: set[str] = field(default_factory=set)
@@ -100,10 +108,6 @@ class Fill:
     _waiting: set[asyncio.Future[None]] = field(default_factory=set)
     _telling: asyncio.TimerHandle | None = None
     _task: asyncio.Task[None] | None = None
-
-    def start(self) -> None:
-        """Begin; the task belongs to the fill and ends with it."""
-        self._task = asyncio.create_task(self._run())
 
     @property
     def is_over(self) -> bool:
@@ -129,9 +133,11 @@ class Fill:
             self._waiting.discard(waiter)
 
     def join(self) -> int:
-        """One reader more: a descriptor of the file, hers to close."""
+        """One reader more, the first of whom sets it going: a descriptor of the file, hers."""
         fd = os.dup(self.file.fd)
         self.readers += 1
+        if self._task is None:
+            self._task = asyncio.create_task(self._run())
         return fd
 
     def leave(self) -> None:
@@ -144,13 +150,17 @@ class Fill:
 
     async def stop(self) -> None:
         """End, as the process does."""
-        if self._task is not None:
-            self.stopping = self._task.cancel()
-            await asyncio.wait((self._task,))
+        if self._task is None:
+            self.file.close()
+            return
+        self.stopping = self._task.cancel()
+        await asyncio.wait((self._task,))
 
     async def _run(self) -> None:
         try:
             await self._take_part()
+            await self.ended(self)
+            await asyncio.sleep(LINGER)
         except asyncio.CancelledError:
             self._fail(FillStopped("nobody reads it any more"))
         except (RemoteError, StorageError, NoRoom) as error:
@@ -161,7 +171,7 @@ class Fill:
         finally:
             self._tell()
             self.file.close()
-            await self.ended(self)
+            self.over(self)
 
     async def _take_part(self) -> None:
         while not self.file.take():
@@ -211,7 +221,7 @@ class Fill:
         await self._beside(self.file.finish)
 
     async def _fetch_all(self) -> None:
-        failures = 0
+        failures, full_at = 0, -1
         while self.file.offset < self.order.size:
             before = self.file.offset
             try:
@@ -229,38 +239,27 @@ class Fill:
                     raise
                 await asyncio.sleep(pause)
             except StorageFull:
-                if not await self.make_room(self.order.size - self.file.offset):
+                missing = self.order.size - self.file.offset
+                if full_at == self.file.offset or not await self.make_room(missing):
                     raise
+                full_at = self.file.offset
 
     async def _write_all(self, chunks: Chunks) -> None:
         """Append what comes, in a thread, while more of it comes."""
-        gathered = bytearray()
-        writing: asyncio.Future[int] | None = None
+        appending = _Appending(self._append)
         try:
             async for chunk in chunks:
                 self.brought = True
-                gathered += chunk
-                if writing is not None and (writing.done() or len(gathered) >= GATHERED):
-                    await writing
-                    writing = None
-                    self._advance(self.file.offset)
-                if writing is None:
-                    writing = self._write(gathered)
-                    gathered = bytearray()
+                await appending.add(chunk)
         finally:
-            if writing is not None:
-                await _finished(writing)
-            if gathered and (writing is None or writing.exception() is None):
-                writing = self._write(gathered)
-                await _finished(writing)
-            self._advance(self.file.offset)
-        if writing is not None:
-            writing.result()
+            await appending.settled()
+        appending.check()
 
-    def _write(self, gathered: bytearray) -> asyncio.Future[int]:
+    async def _append(self, gathered: bytearray) -> None:
         if self.file.offset + len(gathered) > self.order.size:
             raise ContentInvalid(f"{self.order.host}: more than {self.order.size} bytes")
-        return asyncio.ensure_future(self._beside(partial(self.file.write, memoryview(gathered))))
+        await self._beside(partial(self.file.write, memoryview(gathered)))
+        self._advance(self.file.offset)
 
     async def _beside(self, work: Callable[[], int | None]) -> int:
         return await settle(self.cache.threads, work) or 0
@@ -280,8 +279,11 @@ class Fill:
                 waiter.set_result(None)
 
     def _fail(self, error: Exception) -> None:
-        if not self.whole:
-            self.error = error
+        if self.whole:
+            return
+        self.error = error
+        if not isinstance(error, NoRoom):  # then what is there can still be read, and gone on after
+            self.available = 0
 
 
 class Fills:
@@ -293,13 +295,13 @@ class Fills:
         make_room: MakeRoom,
         ended: Callable[[Fill], Awaitable[None]],
     ) -> None:
-        """`ended` is told of each that is over, whatever became of it."""
+        """`ended` is told of each whose blob is whole."""
         self._cache = cache
         self._make_room = make_room
         self._ended = ended
+        self._flights = Flights()
         self._fills: dict[tuple[Digest, str], Fill] = {}
         self._spoiled: Memory[tuple[Digest, str], int] = Memory(_SPOILED, time.monotonic)
-        self._opening: dict[tuple[Digest, str], asyncio.Lock] = {}
 
     def find(self, digest: Digest, host: str) -> Fill | None:
         """The fill of this blob from that registry, if there is one here."""
@@ -309,18 +311,11 @@ class Fills:
     async def begin(self, order: Order) -> Fill:
         """The fill for this order, which perhaps others began; `NoRoom`, `StorageError`."""
         key = (order.digest, order.host)
-        lock = self._opening.setdefault(key, asyncio.Lock())
-        try:
-            async with lock:
-                found = self.find(*key)
-                if found is None:
-                    found = self._fills[key] = await self._open(order)
-                    found.start()
-                found.order.keep |= order.keep
-                return found
-        finally:
-            if not lock.locked():
-                self._opening.pop(key, None)
+        found = self.find(*key)
+        if found is None:
+            found = await self._flights.share(key, lambda: self._open(order))
+        found.order.keep |= order.keep
+        return found
 
     async def _open(self, order: Order) -> Fill:
         if not self._cache.is_there or not await self._make_room(order.size):
@@ -329,19 +324,22 @@ class Fills:
             file = await self._cache.grow(order.digest, order.host, order.size)
         except StorageError as error:
             raise NoRoom(None) from error
-        tries = self._spoiled.get((order.digest, order.host)) or 0
-        return Fill(order, file, self._make_room, self._cache, self._over, tries)
+        key = (order.digest, order.host)
+        tries = self._spoiled.get(key) or 0
+        fill = Fill(order, file, self._make_room, self._cache, self._ended, self._over, tries)
+        self._fills[key] = fill
+        return fill
 
-    async def _over(self, fill: Fill) -> None:
+    def _over(self, fill: Fill) -> None:
         key = (fill.order.digest, fill.order.host)
         if self._fills.get(key) is fill:
             del self._fills[key]
         if isinstance(fill.error, ContentInvalid):  # the next one begins with another source
             self._spoiled.put(key, fill.tries + 1, _SPOILED_FOR)
-        await self._ended(fill)
 
     async def close(self) -> None:
         """End them all, as the process does; others go on with their files."""
+        await self._flights.close()
         for fill in list(self._fills.values()):
             await fill.stop()
 
@@ -360,13 +358,46 @@ def _pause(error: RemoteError, failures: int, *, begun: bool) -> float | None:
     return PAUSES[failures]
 
 
-async def _finished(writing: asyncio.Future[int]) -> None:
-    """Wait for a write, also when cancelled: its thread uses the file."""
-    cancelled: asyncio.CancelledError | None = None
-    while not writing.done():
-        try:
-            await asyncio.wait((writing,))
-        except asyncio.CancelledError as error:
-            cancelled = error
-    if cancelled is not None:
-        raise cancelled
+class _Appending:
+    """Bytes on their way to `append`, which is called with all that came since the last time."""
+
+    def __init__(self, append: Callable[[bytearray], Awaitable[None]]) -> None:
+        self._append = append
+        self._gathered = bytearray()
+        self._writing: asyncio.Future[None] | None = None
+        self._error: BaseException | None = None
+
+    async def add(self, chunk: bytes) -> None:
+        """Take it; waits while much is waiting. Raises what `append` did."""
+        self._gathered += chunk
+        self._go_on()
+        while self._writing is not None and len(self._gathered) >= GATHERED:
+            await asyncio.wait((self._writing,))
+        self.check()
+
+    async def settled(self) -> None:
+        """Return when nothing is being written, also when cancelled: a thread uses the file."""
+        cancelled: asyncio.CancelledError | None = None
+        while self._writing is not None:
+            try:
+                await asyncio.wait((self._writing,))
+            except asyncio.CancelledError as error:
+                cancelled = error
+        if cancelled is not None:
+            raise cancelled
+
+    def check(self) -> None:
+        """Raise what went wrong."""
+        if self._error is not None:
+            raise self._error
+
+    def _go_on(self) -> None:
+        if self._writing is None and self._gathered and self._error is None:
+            gathered, self._gathered = self._gathered, bytearray()
+            self._writing = asyncio.ensure_future(self._append(gathered))
+            self._writing.add_done_callback(self._written)
+
+    def _written(self, writing: "asyncio.Future[None]") -> None:
+        self._writing = None
+        self._error = None if writing.cancelled() else writing.exception()
+        self._go_on()
