@@ -87,7 +87,7 @@ def test_a_drain_ends_at_its_bound_although_a_request_does_not(settings: Setting
             await asyncio.Event().wait()
 
         async with assemble(settings) as application:
-            stuck = Application(never, never, {}, application.database, lambda: None)
+            stuck = Application(never, never, {}, application.database, ())
             request = asyncio.create_task(
                 stuck({"path": "/v2/", "headers": [], "method": "GET"}, _no_body, _ignore)
             )

@@ -24,6 +24,7 @@ from tidegate.auth.rbac.authorizer import RbacAuthorizer
 from tidegate.auth.serviceaccounts import serving as accounts_serving
 from tidegate.auth.users import serving as users_serving
 from tidegate.config import Settings
+from tidegate.delivery.notifications import serving as notifications_serving
 from tidegate.images import serving as images_serving
 from tidegate.images.imports.importing import Importer
 from tidegate.images.quota_status import QuotaStorage
@@ -57,6 +58,7 @@ def served_resources(
     return [
         *kinds_serving.serve(store, lambda resource: QuotaStorage(resource, store, database)),
         *work_serving.serve(database, time.time),
+        *notifications_serving.serve(store, database),
         *images_serving.serve(
             store,
             database,

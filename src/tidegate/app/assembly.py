@@ -12,8 +12,10 @@ from tidegate.app.api import make_api, served_resources
 from tidegate.app.front import Application, Handler
 from tidegate.app.identities import make_identities
 from tidegate.app.loops import loops
+from tidegate.app.notifications import notification_loops
 from tidegate.app.outside import make_gateway, make_pull_through
 from tidegate.app.triggers import make_targets, make_triggers, webhook_post
+from tidegate.auth.api import ApiAuthenticator
 from tidegate.auth.oauth.application import PATHS as OAUTH_PATHS
 from tidegate.auth.oauth.application import OAuthApplication
 from tidegate.auth.oidc.configuration import Issuers
@@ -29,6 +31,8 @@ from tidegate.auth.token_endpoint import TokenEndpoint
 from tidegate.config import Settings
 from tidegate.controllers.cache_eviction import keep_room
 from tidegate.controllers.triggers import follow_tags
+from tidegate.delivery.notifications.live import PATH as LIVE_PATH
+from tidegate.delivery.notifications.live import LiveEvents
 from tidegate.images.admission.endpoint import AdmissionWebhook
 from tidegate.images.admission.projects import stored_annotations
 from tidegate.images.admission.stored_streams import StoredStreams
@@ -118,13 +122,28 @@ async def assemble(settings: Settings) -> AsyncIterator[Application]:
         for loop in loops(settings, database, store, registry, identities, ending, older):
             stack.callback(asyncio.create_task(loop).cancel)
         stack.callback(asyncio.create_task(keep_room(through.room)).cancel)
+        for loop in notification_loops(settings, database, store, gateway.web(), hosts):
+            stack.callback(asyncio.create_task(loop).cancel)
         targets = await stack.enter_async_context(make_targets(settings, store, served))
         post = webhook_post(gateway.web())
         triggers = make_triggers(store, database, targets, authorizer, audit, hosts, post)
         stack.callback(asyncio.create_task(follow_tags(database, triggers)).cancel)
-        others: dict[str, Handler] = {TOKEN_PATH: token, **dict.fromkeys(OAUTH_PATHS, oauth)}
+        live = LiveEvents(
+            store,
+            database,
+            ApiAuthenticator(identities.authenticator),
+            authorizer,
+            hosts,
+            origins.client,
+        )
+        others: dict[str, Handler] = {
+            TOKEN_PATH: token,
+            LIVE_PATH: live,
+            **dict.fromkeys(OAUTH_PATHS, oauth),
+        }
+        endless = (api.end_watches, live.end)
         admission = _admission(settings, store, database, hosts)
-        yield Application(registry, api, others, database, api.end_watches, admission)
+        yield Application(registry, api, others, database, endless, admission)
 
 
 def _admission(

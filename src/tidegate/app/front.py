@@ -4,7 +4,7 @@ It counts what is in flight, and turns requests away while the process drains.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 from tidegate.images.admission.endpoint import PREFIX as ADMISSION
 from tidegate.metastore.database import Database
@@ -33,14 +33,14 @@ class Application:
         api: Handler,
         others: Mapping[str, Handler],
         database: Database,
-        end_streams: Callable[[], None],
+        endless: Sequence[Callable[[], None]],
         admission: Handler | None = None,
     ) -> None:
-        """`others` serve single paths; `end_streams` ends what would never end by itself."""
+        """`others` serve single paths; `endless` end what would never end by itself."""
         self._admission = admission
         self._registry = registry
         self._api = api
-        self._end_streams = end_streams
+        self._endless = endless
         self.database = database
         self._paths: dict[str, Handler] = {
             **others,
@@ -88,7 +88,8 @@ class Application:
     async def drain(self, patience: float) -> None:
         """Turn new requests away until those in flight have ended, at most `patience` seconds."""
         self.draining = True
-        self._end_streams()
+        for end in self._endless:
+            end()
         try:
             async with asyncio.timeout(patience):
                 await self._idle.wait()

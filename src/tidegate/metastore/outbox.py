@@ -166,9 +166,12 @@ def raise_again(tx: Transaction, uid: str, ids: Sequence[int] = ()) -> int:
     )
 
 
-def settle(tx: Transaction, uid: str, letter: int) -> None:
+def settle(tx: Transaction, uid: str, letter: int, now: float) -> None:
     """A dead letter was told after all."""
-    tx.execute("DELETE FROM dead_letters WHERE listener = ? AND id = ?", (uid, letter))
+    if tx.execute("DELETE FROM dead_letters WHERE listener = ? AND id = ?", (uid, letter)):
+        tx.execute(
+            "UPDATE listeners SET delivered = delivered + 1, told_at = ? WHERE uid = ?", (now, uid)
+        )
 
 
 def trim(tx: Transaction, most: int, before: float, limit: int) -> int:
@@ -220,4 +223,4 @@ def _of(project: str) -> tuple[str, tuple[str, ...]]:
 
 
 def _letter(row: Row) -> Letter:
-    return Letter(*row[:-1], bytes(row[-1]))
+    return Letter._make((*row[:-1], bytes(row[-1])))

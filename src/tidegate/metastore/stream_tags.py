@@ -339,3 +339,24 @@ def _joined(rows: Sequence[Sequence[object]], events: Sequence[Sequence[object]]
         ShownTag(TagRow(*row), of_tag.get(row[0], ()))  # type: ignore[arg-type]
         for row in rows
     ]
+
+
+async def read_changed_at(
+    db: Database, name: RepositoryName, revision: int
+) -> list[tuple[TagRow, TagEvent | None]]:
+    """Tags of a stream whose last change was at this revision, deleted ones too, at most `SHOWN`.
+
+    With each what it names now.
+    """
+    rows = await db.fetch(
+        f"SELECT {_COLUMNS}, {_EVENT} FROM repositories r"  # noqa: S608
+        " JOIN stream_tags t ON t.repository_id = r.id"
+        " LEFT JOIN tag_events e ON e.repository_id = t.repository_id AND e.tag = t.name"
+        " AND e.number = t.current"
+        " WHERE r.name = ? AND t.changed = ? ORDER BY t.name LIMIT ?",
+        (name, revision, SHOWN),
+    )
+    return [
+        (TagRow(*row[:_WIDTH]), None if row[_WIDTH] is None else TagEvent(*row[_WIDTH:]))
+        for row in rows
+    ]

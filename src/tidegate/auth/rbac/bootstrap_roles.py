@@ -19,9 +19,17 @@ _RESTORE = (
     " imagestreamtags/undelete"
 )
 _READ_POLICIES = (
-    "READ | tidegate.io | backgroundjobs imageapprovals imagechanges tagpolicies triggerpolicies"
+    "READ | tidegate.io | backgroundjobs eventsubscriptions imageapprovals imagechanges"
+    " mirrors tagpolicies triggerpolicies"
 )
-_WRITE_POLICIES = "WRITE | tidegate.io | imageapprovals tagpolicies triggerpolicies"
+_WRITE_POLICIES = (
+    "WRITE | tidegate.io | eventsubscriptions imageapprovals mirrors tagpolicies"
+    " triggerpolicies"
+)
+_REPLAY = (
+    "get | tidegate.io | eventsubscriptions/deadletters",
+    "create | tidegate.io | eventsubscriptions/replay",
+)
 
 _ADMIN_IMAGES = (
     "READ WRITE | IMAGE | STREAMS imagestreams/secrets",
@@ -213,6 +221,7 @@ def _projects() -> list[ClusterRole]:
             *_ADMIN_REVIEWS,
             *_ADMIN_IMAGES,
             _WRITE_POLICIES,
+            *_REPLAY,
             "delete get patch update | PROJECT | projects",
             *_OPENSHIFT_EDIT,
             "update | ROUTE | routes/status",
@@ -300,6 +309,7 @@ def _images() -> list[ClusterRole]:
             *_REGISTRY,
             *_ADMIN_REVIEWS,
             _WRITE_POLICIES,
+            *_REPLAY,
             "READ WRITE | RBAC | rolebindings roles",
             "create | authorization.k8s.io | localsubjectaccessreviews",
             "delete get | PROJECT | projects",
