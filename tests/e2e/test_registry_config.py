@@ -28,6 +28,7 @@ from tests.registry_client import client_of
 from tests.server import Server, serving, wait_until
 from tests.tools import Program, require
 from tests.unit.kinds.registries.documents import certificate
+from tests.upstream import Upstream, docker_registry
 
 CONFIG = "/apis/config.openshift.io/v1"
 CLUSTER = f"{CONFIG}/images/cluster"
@@ -48,7 +49,7 @@ NOTHING: dict[str, Any] = {
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     data = tmp_path_factory.mktemp("server") / "data"
-    settings = {"registry_hosts": "registry.internal:5000"}
+    settings = {"registry_hosts": "registry.internal:5000", "allow_private_upstreams": "yes"}
     with serving(Server(data, settings=settings, tls=True)) as running:
         yield running
     assert "Traceback" not in running.log, running.log
@@ -103,9 +104,16 @@ def in_force(admin: KubeClient) -> dict[str, Any]:
 
 def everywhere(ask: Callable[[], object], wanted: object) -> None:
     """Wait until new connections, which go to either worker, are all answered so."""
-    wait_until(
-        lambda: all(ask() == wanted for _ in range(12)), seconds=20, what=f"{wanted} on all workers"
-    )
+    answers: list[object] = []
+
+    def are_all() -> bool:
+        answers[:] = [ask() for _ in range(12)]
+        return answers == [wanted] * 12
+
+    try:
+        wait_until(are_all, seconds=20, what=str(wanted))
+    except AssertionError as error:
+        raise AssertionError(f"{error}, but {set(answers)}") from error
 
 
 @contextlib.contextmanager
@@ -143,6 +151,17 @@ def itag(name: str, source: str) -> dict[str, Any]:
         "kind": "ImageTag",
         "metadata": {"name": name},
         "spec": tag(name.partition(":")[2], source),
+    }
+
+
+def isimport(name: str, source: str, *, insecure: bool = False) -> dict[str, Any]:
+    policy = {"insecure": insecure}
+    image = {"from": {"kind": "DockerImage", "name": source}, "importPolicy": policy}
+    return {
+        "apiVersion": "image.openshift.io/v1",
+        "kind": "ImageStreamImport",
+        "metadata": {"name": name},
+        "spec": {"import": False, "images": [image]},
     }
 
 
@@ -240,6 +259,15 @@ def test_a_stream_of_a_registry_that_is_not_listed_is_refused(
     )
 
 
+def test_administrators_are_bound_by_the_list_too_but_for_imports(
+    admin: KubeClient, name: str
+) -> None:
+    allow(admin, "quay.io")
+    refused(admin.post(STREAMS, stream(name, tag("a", "gcr.io/x/y"))))
+    answer = admin.post(f"{SHOP}/imagestreamimports", isimport(name, "registry.invalid/x/y:1"))
+    assert answer.status_code == 201, answer.text
+
+
 def test_the_internal_registry_is_always_allowed(
     admin: KubeClient, ann: KubeClient, name: str
 ) -> None:
@@ -313,6 +341,59 @@ def test_a_single_tag_is_held_to_the_list(
     assert ann.put(f"{tags}/{name}:old", make(f"{name}:old", "gcr.io/x/y:2")).status_code == 200
     refused(ann.put(f"{tags}/{name}:old", make(f"{name}:old", "gcr.io/x/z")))
     ann.make(tags, make(f"{name}:new", "quay.io/x/y:1"))
+
+
+def test_an_import_of_a_registry_that_is_not_listed_is_refused_to_users(
+    admin: KubeClient, ann: KubeClient, name: str
+) -> None:
+    allow(admin, "quay.io")
+    imports = f"{SHOP}/imagestreamimports"
+    why = (
+        'Forbidden: importing images from registry "{0}" is forbidden: registry "{0}" not allowed '
+        f'by whitelist: {OWN}, "quay.io:443"'
+    )
+    begin = f'ImageStreamImport.image.openshift.io "{name}" is invalid: '
+    assert refused(ann.post(imports, isimport(name, "gcr.io/x/y"))) == (
+        begin + "spec.images[0].from.name: " + why.format("gcr.io:443")
+    )
+    assert refused(ann.post(imports, isimport(name, "gcr.io/x/y", insecure=True))) == (
+        begin + "spec.images[0].from.name: " + why.format("gcr.io:80")
+    )
+    whole = isimport(name, "quay.io/x/y")
+    repository = {"from": {"kind": "DockerImage", "name": "nginx"}}
+    whole["spec"] = {"import": False, "repository": repository}
+    assert refused(ann.post(imports, whole)) == (
+        begin + "spec.repository.from.name: " + why.format("registry-1.docker.io:443")
+    )
+
+
+@pytest.mark.parametrize("resource", ["images", "imagestreammapping"])
+def test_who_may_create_images_or_mappings_imports_from_anywhere(
+    server: Server, admin: KubeClient, name: str, resource: str
+) -> None:
+    allow(admin, "quay.io")
+    who = f"bot-{resource}"
+    add_user(server, who)
+    admin.make(
+        f"{RBAC}/clusterroles",
+        {
+            "metadata": {"name": who},
+            "rules": [
+                {
+                    "apiGroups": ["image.openshift.io"],
+                    "resources": [resource],
+                    "verbs": ["create"],
+                }
+            ],
+        },
+    )
+    binding = role_binding(who, who, who) | {"kind": "ClusterRoleBinding"}
+    admin.make(f"{RBAC}/clusterrolebindings", binding)
+    admin.make(f"{RBAC}/namespaces/shop/rolebindings", role_binding(who, "edit", who))
+    with kube_client(server, who) as bot:
+        imports = f"{SHOP}/imagestreamimports"
+        answer = bot.post(imports, isimport(name, "registry.invalid/x/y:1"))
+        assert answer.status_code == 201, answer.text
 
 
 def test_a_copied_event_of_a_registry_that_is_not_listed_is_refused(
@@ -417,6 +498,107 @@ def test_streams_show_the_name_for_everybody_on_all_workers_at_once(
     everywhere(public, f"second.example.com:8443/shop/{name}")
     configure(admin, externalRegistryHostnames=None)
     everywhere(public, None)
+
+
+@pytest.fixture(scope="module")
+def upstream(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Upstream]:
+    """A registry with a certificate of its own authority, and an image."""
+    with docker_registry(tmp_path_factory.mktemp("upstream"), tls=True) as found:
+        with found.client() as client:
+            client.push("org/app", APP, "1")
+        yield found
+
+
+APP = small_image("of another registry")
+
+
+def imported(client: KubeClient, name: str, source: str) -> str:
+    """The digest that an import finds, or why it finds none."""
+    with anew(client) as other:
+        answer = other.make(f"{SHOP}/imagestreamimports", isimport(name, source))
+    (found,) = answer["status"]["images"]
+    if found["status"]["status"] != "Success":
+        return str(found["status"]["message"])
+    return str(found["image"]["metadata"]["name"])
+
+
+def trust(admin: KubeClient, upstream: Upstream) -> None:
+    assert upstream.authority is not None
+    data = {upstream.address.replace(":", ".."): upstream.authority.certificate.read_text()}
+    config_map = {"metadata": {"name": "upstream-ca"}, "data": data}
+    admin.post(f"{CORE}/namespaces/openshift-config/configmaps", config_map)
+    configure(admin, additionalTrustedCA={"name": "upstream-ca"})
+
+
+def test_a_certificate_is_believed_by_all_workers_once_its_authority_is(
+    admin: KubeClient, ann: KubeClient, name: str, upstream: Upstream
+) -> None:
+    source = f"{upstream.address}/org/app:1"
+    assert "certificate" in imported(ann, name, source)
+    trust(admin, upstream)
+    everywhere(lambda: imported(ann, name, source), APP.digest)
+    admin.delete(f"{CORE}/namespaces/openshift-config/configmaps/upstream-ca")
+    everywhere(lambda: imported(ann, name, source) == APP.digest, False)
+
+
+def test_an_insecure_registry_is_asked_without_a_good_certificate(
+    admin: KubeClient, ann: KubeClient, name: str, upstream: Upstream
+) -> None:
+    source = f"{upstream.address}/org/app:1"
+    configure(admin, registrySources={"insecureRegistries": [f"{upstream.address}/org"]})
+    everywhere(lambda: imported(ann, name, source), APP.digest)
+    configure(admin, registrySources={"insecureRegistries": [f"{upstream.address}/other"]})
+    everywhere(lambda: imported(ann, name, source) == APP.digest, False)
+
+
+def test_a_blocked_registry_fails_image_by_image(
+    admin: KubeClient, ann: KubeClient, name: str, upstream: Upstream
+) -> None:
+    trust(admin, upstream)
+    source = f"{upstream.address}/org/app:1"
+    everywhere(lambda: imported(ann, name, source), APP.digest)
+    blocked = (
+        f'dockerimage.image.openshift.io "{source}" is forbidden: registry {upstream.address} '
+        "blocked"
+    )
+    configure(admin, registrySources={"blockedRegistries": [upstream.address]})
+    everywhere(lambda: imported(ann, name, source), blocked)
+    only = {"blockedRegistries": None, "allowedRegistries": ["quay.io"]}
+    configure(admin, registrySources=only)
+    everywhere(lambda: imported(ann, name, source), blocked)
+    configure(admin, registrySources={"allowedRegistries": [upstream.address]})
+    everywhere(lambda: imported(ann, name, source), APP.digest)
+
+
+def test_what_is_mirrored_is_imported_from_the_mirror_under_its_own_name(
+    admin: KubeClient, ann: KubeClient, name: str, upstream: Upstream
+) -> None:
+    trust(admin, upstream)
+    source = "images.airgap.invalid/org/app"
+    mirrors = {
+        "source": "images.airgap.invalid",
+        "mirrors": ["also.airgap.invalid", upstream.address],
+        "mirrorSourcePolicy": "NeverContactSource",
+    }
+    made = {"metadata": {"name": "gap"}, "spec": {"imageTagMirrors": [mirrors]}}
+    admin.make(f"{CONFIG}/imagetagmirrorsets", made)
+    everywhere(lambda: imported(ann, name, f"{source}:1"), APP.digest)
+    by_digest = f"{source}@{APP.digest}"
+    assert imported(ann, name, by_digest) == APP.digest  # which proves it
+    admin.delete(f"{CONFIG}/imagetagmirrorsets/gap")
+    made = {"metadata": {"name": "gap"}, "spec": {"imageDigestMirrors": [mirrors]}}
+    admin.make(f"{CONFIG}/imagedigestmirrorsets", made)
+    everywhere(lambda: imported(ann, name, by_digest), APP.digest)
+    assert imported(ann, name, f"{source}:1").endswith("registry images.airgap.invalid blocked")
+    made = {"metadata": {"name": "gap"}, "spec": {"imageTagMirrors": [mirrors]}}
+    admin.make(f"{CONFIG}/imagetagmirrorsets", made)
+    everywhere(lambda: imported(ann, name, f"{source}:1"), APP.digest)
+    request = isimport(name, f"{source}:1")
+    request["spec"]["import"] = True
+    request["spec"]["images"][0]["to"] = {"name": "1"}
+    stream_now = ann.make(f"{SHOP}/imagestreamimports", request)["status"]["import"]
+    (history,) = stream_now["status"]["tags"]
+    assert history["items"][0]["dockerImageReference"] == by_digest
 
 
 def test_what_is_in_force_is_told_and_what_is_ignored_too(

@@ -50,14 +50,12 @@ class RegistryRules:
         """Mirrors in their order, then the repository itself; `RegistryBlocked` if none is left."""
         if self.allowed and not _any_matches(self.allowed, location):
             raise RegistryBlocked(f"registry {location.host} blocked")
-        matching = _most_specific(
-            (length, rule)
-            for rule in (self.digest_mirrors if by_digest else self.tag_mirrors)
-            if (length := _matched(rule.source, location)) is not None
-        )
+        matching = self._matching(self.digest_mirrors if by_digest else self.tag_mirrors, location)
+        # what came by its tag from a mirror is read there by its digests, too, which prove it
+        later = self._matching(self.tag_mirrors, location) if by_digest else []
         wanted = [
             Source(mirrored, self.is_insecure(mirrored), mirror=True)
-            for mirrored in _distinct(_mirrored(matching, location))
+            for mirrored in _distinct(_mirrored([*matching, *later], location))
             if mirrored != location
         ][:MIRROR_LIMIT]
         if all(rule.contact_source for _, rule in matching):
@@ -67,6 +65,14 @@ class RegistryRules:
         if not found:
             raise RegistryBlocked(f"registry {location.host} blocked")
         return found
+
+    @staticmethod
+    def _matching(rules: Iterable[MirrorRule], location: Location) -> list[tuple[int, MirrorRule]]:
+        return _most_specific(
+            (length, rule)
+            for rule in rules
+            if (length := _matched(rule.source, location)) is not None
+        )
 
     def is_blocked(self, location: Location) -> bool:
         """Whether the configuration keeps this repository's registry out."""

@@ -130,13 +130,17 @@ def test_who_may_be_asked_without_tls() -> None:
     assert rules.is_insecure(Location("x.lab", "a"))
 
 
-def test_mirrors_are_for_digests_or_for_tags() -> None:
+def test_mirrors_for_digests_are_for_no_tags_and_those_for_tags_come_after_them() -> None:
     rules = of(
         digest_mirrors("d", mirrors("quay.io/org", "one.local/org")),
         tag_mirrors("t", mirrors("quay.io/org", "two.local/org")),
         source_policy("p", mirrors("gcr.io/x", "three.local/x")),
     ).rules
-    assert asked(rules, "quay.io/org/app") == ["one.local/org/app", "quay.io/org/app"]
+    assert asked(rules, "quay.io/org/app") == [
+        "one.local/org/app",
+        "two.local/org/app",
+        "quay.io/org/app",
+    ]
     assert asked(rules, "quay.io/org/app", by_digest=False) == [
         "two.local/org/app",
         "quay.io/org/app",
@@ -176,6 +180,9 @@ def test_a_source_that_is_never_contacted_is_contacted_for_no_reference() -> Non
     assert asked(rules, "quay.io/a/b", by_digest=False) == ["blocked"]  # it has mirrors for digests
     assert asked(rules, "quay.io:443/a/b", by_digest=False) == ["blocked"]
     assert asked(rules, "quay.io:80/a/b", by_digest=False) == ["blocked"]
+    tagged = of(tag_mirrors("a", mirrors("quay.io", "mirror.local", policy=never))).rules
+    for by_digest in (True, False):
+        assert asked(tagged, "quay.io/a/b", by_digest=by_digest) == ["mirror.local/a/b"]
     both = of(
         digest_mirrors("a", mirrors("quay.io", "mirror.local", policy=never)),
         tag_mirrors("a", mirrors("quay.io", "mirror.local", policy="AllowContactingSource")),
