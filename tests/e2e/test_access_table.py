@@ -42,6 +42,7 @@ resourcequotas          AEV  AEV  AEV    ...     ...     ...    ...     ...
 limitranges             AEV  AEV  AEV    ...     ...     ...    ...     ...
 tagpolicies             AEV  AEV  AEV    A..     A..     A..    A..     A..
 triggerpolicies         AEV  AEV  AEV    A..     A..     A..    A..     A..
+mirrors                 AEV  AEV  AEV    A..     A..     A..    A..     A..
 imageapprovals          AEV  AEV  AEV    A..     ---     ---    A..     A..
 pods                    AEV  AEV  AEV    AE.     AE.     AE.    AE.     AE.
 replicationcontrollers  AEV  AEV  AEV    AE.     AE.     AE.    AE.     AE.
@@ -84,6 +85,7 @@ secrets           ...  ...   ...    ...     ...     ...    ...     ...
 serviceaccounts   ...  ...   ...    ...     ...     ...    ...     ...
 tagpolicies       ...  ...   ...    ...     ...     ...    ...     ...
 triggerpolicies   ...  ...   ...    ...     ...     ...    ...     ...
+mirrors           ...  ...   ...    ...     ...     ...    ...     ...
 imageapprovals    ...  ...   ...    ...     ---     ---    ...     ...
 pods              ...  ...   ...    ...     ...     ...    ...     ...
 deployments       ...  ...   ...    ...     ...     ...    ...     ...
@@ -123,6 +125,7 @@ GROUPS = {
     "oauthaccesstokens": "/apis/oauth.openshift.io/v1",
     "tagpolicies": "/apis/tidegate.io/v1",
     "triggerpolicies": "/apis/tidegate.io/v1",
+    "mirrors": "/apis/tidegate.io/v1",
     "imageapprovals": "/apis/tidegate.io/v1",
     **dict.fromkeys(("deployments", "daemonsets", "replicasets", "statefulsets"), "/apis/apps/v1"),
     **dict.fromkeys(("jobs", "cronjobs"), "/apis/batch/v1"),
@@ -203,6 +206,15 @@ BODIES: dict[str, dict[str, Any]] = {
         "apiVersion": "tidegate.io/v1",
         "kind": "TriggerPolicy",
         "spec": {"requiresApproval": True},
+    },
+    "mirrors": {
+        "apiVersion": "tidegate.io/v1",
+        "kind": "Mirror",
+        "spec": {
+            "source": {"repository": "registry.example.com/org/app"},
+            "target": {"stream": "app"},
+            "suspend": True,
+        },
     },
     "imageapprovals": {
         "apiVersion": "tidegate.io/v1",

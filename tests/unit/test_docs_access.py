@@ -39,7 +39,7 @@ IN_PROJECT, EVERYWHERE = "yes", "cluster"
 
 OTHER_GROUPS = {
     "projectrequests": "project.openshift.io",
-    **dict.fromkeys(("imageapprovals", "tagpolicies", "triggerpolicies"), "tidegate.io"),
+    **dict.fromkeys(("imageapprovals", "mirrors", "tagpolicies", "triggerpolicies"), "tidegate.io"),
 }
 """Resources of docs that are not images'."""
 

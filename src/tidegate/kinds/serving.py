@@ -14,6 +14,7 @@ from tidegate.kinds.event import EVENTS
 from tidegate.kinds.image_approval import APPROVALS, IMAGE_APPROVALS, ApprovalStorage
 from tidegate.kinds.image_change import IMAGE_CHANGES
 from tidegate.kinds.limit_range import LIMIT_RANGES
+from tidegate.kinds.mirror import MIRROR, MIRRORS
 from tidegate.kinds.resource_quota import RESOURCE_QUOTA_STATUS, RESOURCE_QUOTAS, ResourceQuota
 from tidegate.kinds.tag_policy import POLICIES, TAG_POLICIES
 from tidegate.kinds.trigger_policy import POLICIES as TRIGGERS
@@ -26,6 +27,7 @@ RESOURCES = (
     CONFIG_MAPS,
     EVENTS,
     LIMIT_RANGES,
+    MIRROR,
     RESOURCE_QUOTAS,
     TAG_POLICIES,
     *TRIGGERING,
@@ -45,6 +47,7 @@ def serve(store: ObjectStore, quotas: QuotaStorage | None = None) -> list[Served
         Served(CONFIG_MAPS, DocumentStorage(CONFIG_MAPS, store)),
         Served(EVENTS, DocumentStorage(EVENTS, store)),
         Served(LIMIT_RANGES, DocumentStorage(LIMIT_RANGES, store)),
+        Served(MIRROR, DocumentStorage(MIRROR, bounded(store, MIRROR, MIRRORS))),
         Served(
             RESOURCE_QUOTAS,
             quotas(RESOURCE_QUOTAS),

@@ -146,7 +146,7 @@ REQUEST = of("project.openshift.io", "create", "projectrequests")
                 ("registry-viewer", False),
             )
             for verb, may in (("list", True), ("create", writes), ("delete", writes))
-            for resource in ("imageapprovals", "tagpolicies", "triggerpolicies")
+            for resource in ("imageapprovals", "mirrors", "tagpolicies", "triggerpolicies")
         ),
         *(
             (local(role), of("tidegate.io", verb, "backgroundjobs", SHOP), may)
