@@ -24,7 +24,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from tests.certificates import Authority, Issued, private_pem
 from tests.kube_client import CORE, RBAC, KubeClient
-from tests.server import free_port, wait_until
+from tests.server import TRUST, free_port, wait_until
 from tests.tools import Program, require
 
 TOKENS = {"admin": "token-of-admin", "tidegate": "token-of-tidegate"}
@@ -235,7 +235,7 @@ def _etcd(directory: Path) -> Iterator[str]:
     def healthy() -> bool:
         assert process.poll() is None, (directory / "etcd.log").read_text()[-3000:]
         with contextlib.suppress(httpx.HTTPError):
-            return httpx.get(f"{client}/health", trust_env=False).status_code == 200
+            return httpx.get(f"{client}/health", trust_env=False, verify=TRUST).status_code == 200
         return False
 
     try:

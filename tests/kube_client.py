@@ -11,7 +11,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import httpx
 
-from tests.server import PASSWORD, USERNAME, Server
+from tests.server import PASSWORD, TRUST, USERNAME, Server
 from tests.tools import must
 
 CORE = "/api/v1"
@@ -21,7 +21,7 @@ USERS = "/apis/user.openshift.io/v1"
 TOKENS = "/apis/oauth.openshift.io/v1/oauthaccesstokens"
 
 
-def log_in(url: str, name: str = USERNAME, password: str = PASSWORD, verify: Any = True) -> str:
+def log_in(url: str, name: str = USERNAME, password: str = PASSWORD, verify: Any = TRUST) -> str:
     """An access token, by the challenge flow that `oc login -u -p` goes through."""
     verifier = urlsafe_b64encode(secrets.token_bytes(32)).rstrip(b"=").decode()
     challenge = urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest()).rstrip(b"=")
@@ -74,7 +74,7 @@ def add_user(server: Server, name: str, password: str = PASSWORD, *options: str)
 class KubeClient:
     """Speaks to one server as one user, by a bearer token or (None) as nobody."""
 
-    def __init__(self, url: str, token: str | None, *, verify: Any = True) -> None:
+    def __init__(self, url: str, token: str | None, *, verify: Any = TRUST) -> None:
         headers = {"Authorization": f"Bearer {token}"} if token else {}
         self.url, self.token = url, token
         self.http = httpx.Client(

@@ -13,7 +13,7 @@ from typing import Any
 import httpx
 
 from tests.images import IMAGE_INDEX, IMAGE_MANIFEST, Content, Pushable, digest_of
-from tests.server import PASSWORD, USERNAME, Server
+from tests.server import PASSWORD, TRUST, USERNAME, Server
 
 TIMEOUT = httpx.Timeout(60.0)
 ACCEPTED = ", ".join(  # what container clients send
@@ -35,7 +35,7 @@ class RegistryClient:
         *,
         credentials: tuple[str, str] | None = (USERNAME, PASSWORD),
         bearer: str | None = None,
-        verify: Any = True,
+        verify: Any = TRUST,
     ) -> None:
         headers = {"Authorization": f"Bearer {bearer}"} if bearer else {}
         self.url = url
@@ -56,7 +56,9 @@ class RegistryClient:
 
     def token(self, *scopes: str) -> str:
         """A token for the scopes, as a client gets one after a challenge."""
-        challenge = httpx.get(f"{self.url}/v2/", trust_env=False).headers["www-authenticate"]
+        challenge = httpx.get(f"{self.url}/v2/", trust_env=False, verify=TRUST).headers[
+            "www-authenticate"
+        ]
         wanted = dict(re.findall(r'(\w+)="([^"]*)"', challenge))
         answer = self.http.get(
             wanted["realm"], params={"service": wanted.get("service", ""), "scope": list(scopes)}

@@ -22,7 +22,7 @@ import httpx
 
 from tests.certificates import Authority
 from tests.registry_client import RegistryClient
-from tests.server import PASSWORD, USERNAME, Server, free_port, serving, wait_until
+from tests.server import PASSWORD, TRUST, USERNAME, Server, free_port, serving, wait_until
 from tests.tools import require
 
 Credentials = tuple[str, str]
@@ -55,7 +55,7 @@ class Upstream:
     def client(self, credentials: Credentials | None = None) -> RegistryClient:
         """A client of who may push here."""
         chosen = credentials or self.credentials
-        return RegistryClient(self.url, credentials=chosen, verify=self.trust or True)
+        return RegistryClient(self.url, credentials=chosen, verify=self.trust or TRUST)
 
 
 def dockerconfigjson(address: str, username: str, password: str) -> str:
@@ -128,7 +128,7 @@ def _htpasswd(username: str, password: str) -> str:
 def _answers(upstream: Upstream, process: subprocess.Popen[bytes]) -> bool:
     assert process.poll() is None, upstream.log_file.read_text()
     try:
-        answer = httpx.get(f"{upstream.url}/v2/", verify=upstream.trust or True, trust_env=False)
+        answer = httpx.get(f"{upstream.url}/v2/", verify=upstream.trust or TRUST, trust_env=False)
     except httpx.HTTPError:
         return False
     return answer.status_code in (200, 401)

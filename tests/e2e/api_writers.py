@@ -12,7 +12,6 @@ from typing import Any
 
 import httpx
 
-from tests.e2e.two_processes import TRUST
 from tests.kube_client import CORE, PROJECTS, KubeClient, project
 from tests.server import Server
 
@@ -40,7 +39,7 @@ class Writer(threading.Thread):
     def __init__(self, server: Server, token: str, namespace: str, seed: int, rounds: int) -> None:
         super().__init__()
         self._server = server
-        self._client = KubeClient(server.url, token, verify=TRUST)
+        self._client = KubeClient(server.url, token)
         self._path = f"{CORE}/namespaces/{namespace}/configmaps"
         self._seed, self._rounds = seed, rounds
         self._random = random.Random(seed)

@@ -14,7 +14,6 @@ import pytest
 
 from tests.e2e.conftest import Start
 from tests.e2e.informer import Informer
-from tests.e2e.two_processes import TRUST
 from tests.images import small_image
 from tests.kube_client import CORE, PROJECTS, RBAC, KubeClient, kube_client, project
 from tests.raw_http import connect
@@ -61,7 +60,7 @@ class Others:
         assert not self.faults, self.faults[0]
 
     def _run(self, server: Server, token: str | None) -> None:
-        with KubeClient(server.url, token, verify=TRUST) as api, client_of(server) as registry:
+        with KubeClient(server.url, token) as api, client_of(server) as registry:
             while not self._stopping.is_set():
                 for answer in (api.get(f"{HOME}/others"), registry.manifest("home/web", "1")):
                     if answer.status_code != 200:
@@ -237,7 +236,7 @@ def filled(busy: tuple[Server, KubeClient]) -> tuple[Server, KubeClient]:
     admin.make(f"{PROJECTS}/projectrequests", project("full"))
 
     def fill(part: int) -> None:
-        with KubeClient(server.url, admin.token, verify=TRUST) as client:
+        with KubeClient(server.url, admin.token) as client:
             for number in range(part, OBJECTS, 8):
                 client.make(
                     f"{CORE}/namespaces/full/configmaps",
@@ -259,7 +258,7 @@ def test_others_go_on_while_large_lists_are_made(filled: tuple[Server, KubeClien
     server, admin = filled
 
     def select(_: int) -> int:
-        with KubeClient(server.url, admin.token, verify=TRUST) as client:
+        with KubeClient(server.url, admin.token) as client:
             return len(client.read(FULL, labelSelector="part=3")["items"])
 
     with Others(server, admin.token) as others, ThreadPoolExecutor(10) as pool:

@@ -25,7 +25,7 @@ import pytest
 from tests.conformance import postgresql
 from tests.e2e.image_pruner import Pruner
 from tests.e2e.large_stream import BUSY, Large, fill, manifest_of
-from tests.e2e.two_processes import TRUST, Serving
+from tests.e2e.two_processes import Serving
 from tests.images import artifact, image, index, layer
 from tests.kube_client import PROJECTS, KubeClient, log_in, project
 from tests.registry_client import RegistryClient
@@ -137,8 +137,7 @@ class Pushers:
             token = registry.token(f"repository:{repository}:pull,push")
         ends = (place.one, place.other)
         self._clients = [
-            RegistryClient(ends[number % 2].url, bearer=token, verify=TRUST)
-            for number in range(count)
+            RegistryClient(ends[number % 2].url, bearer=token) for number in range(count)
         ]
 
     def __enter__(self) -> "Pushers":
@@ -399,7 +398,7 @@ def test_twenty_clients_that_read_the_large_stream_at_once_cost_bounded_memory(
         content = manifest_of(place.blobs, 5 * 10**6)
         assert registry.put_manifest(f"{NAMESPACE}/{NAME}", "fresh", content).status_code == 201
     ends = (place.one, place.other)
-    clients = [KubeClient(ends[n % 2].url, token, verify=TRUST) for n in range(20)]
+    clients = [KubeClient(ends[n % 2].url, token) for n in range(20)]
     before = sum(each.memory() for each in servers.values())
 
     def read(client: KubeClient) -> int:

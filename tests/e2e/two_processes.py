@@ -7,7 +7,6 @@ two servers with data directories and ports of their own.
 
 import contextlib
 import os
-import ssl
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,7 +20,6 @@ from tests.registry_client import RegistryClient
 from tests.server import PASSWORD, USERNAME, Server, serving
 
 ATTEMPTS = 200
-TRUST = ssl.create_default_context()  # making one costs more than all else about a client
 
 
 class Client(Protocol):
@@ -49,18 +47,16 @@ class Serving:
         return self.server.url
 
     def api(self, token: str | None) -> KubeClient:
-        return self._mine(lambda: KubeClient(self.url, token, verify=TRUST))
+        return self._mine(lambda: KubeClient(self.url, token))
 
     def log_in(self, name: str = USERNAME, password: str = PASSWORD) -> KubeClient:
-        return self.api(log_in(self.url, name, password, TRUST))
+        return self.api(log_in(self.url, name, password))
 
     def registry(self, name: str = USERNAME, password: str = PASSWORD) -> RegistryClient:
-        return self._mine(
-            lambda: RegistryClient(self.url, credentials=(name, password), verify=TRUST)
-        )
+        return self._mine(lambda: RegistryClient(self.url, credentials=(name, password)))
 
     def bearer(self, token: str) -> RegistryClient:
-        return self._mine(lambda: RegistryClient(self.url, bearer=token, verify=TRUST))
+        return self._mine(lambda: RegistryClient(self.url, bearer=token))
 
     def _mine(self, make: Callable[[], C]) -> C:
         for _ in range(ATTEMPTS):
