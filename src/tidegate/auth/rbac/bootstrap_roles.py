@@ -23,8 +23,7 @@ _READ_POLICIES = (
     " mirrors tagpolicies triggerpolicies"
 )
 _WRITE_POLICIES = (
-    "WRITE | tidegate.io | eventsubscriptions imageapprovals mirrors tagpolicies"
-    " triggerpolicies"
+    "WRITE | tidegate.io | eventsubscriptions imageapprovals mirrors tagpolicies triggerpolicies"
 )
 _REPLAY = (
     "get | tidegate.io | eventsubscriptions/deadletters",
