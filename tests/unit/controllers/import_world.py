@@ -4,6 +4,7 @@ import asyncio
 import shutil
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -174,15 +175,26 @@ class World:
         made.time = self.time
         return made
 
-    async def streams(self, host: str, streams: int, tags: int, **spec: Any) -> None:
+    async def streams(
+        self,
+        host: str,
+        streams: int,
+        tags: int,
+        *,
+        look: bool = True,
+        repository: str = "",
+        **spec: Any,
+    ) -> None:
         """Make streams with scheduled tags of a registry, `shop/HOST-N:tN`, and their jobs."""
         looks = self.looks()
         for number in range(streams):
             name = RepositoryName(f"shop/{host.partition('.')[0]}-{number}")
-            await self.database.write(lambda tx, name=name: _make(tx, name, host, tags, spec))  # type: ignore[misc]  # bound here
+            made = partial(_make, name=name, repository=repository, host=host, tags=tags, spec=spec)
+            await self.database.write(made)
             for tag in range(tags):
                 self.far.hosts[f"{name}:t{tag}"] = host
-            await looks.look(Look(name.project, name.stream, 0))
+            if look:
+                await looks.look(Look(name.project, name.stream, 0))
 
     async def scheduled(self) -> list[Job]:
         """The jobs of scheduled tags."""
@@ -212,10 +224,17 @@ class World:
 
 
 def _make(
-    tx: Transaction, name: RepositoryName, host: str, tags: int, spec: dict[str, Any]
+    tx: Transaction,
+    name: RepositoryName,
+    repository: str,
+    host: str,
+    tags: int,
+    spec: dict[str, Any],
 ) -> None:
     metadata = ObjectMeta(name=name.stream, namespace=name.project, uid=f"uid-{name}", generation=1)
-    stream = Stream.make(tx, name, ImageStream(metadata=metadata))
+    header = ImageStream(metadata=metadata)
+    header.spec.docker_image_repository = repository
+    stream = Stream.make(tx, name, header)
     for number in range(tags):
         source = ObjectReference(kind="DockerImage", name=f"{host}/app/web:t{number}")
         fields = {"import_policy": TagImportPolicy(scheduled=True), "generation": 1, **spec}
