@@ -128,6 +128,7 @@ class Triggers:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self._targets.follow(self._see, self._synced))
                 tasks.create_task(self._keep_up())
+                tasks.create_task(self._telling.note_all())
                 for _ in range(self._parallel):
                     tasks.create_task(self._work())
         finally:

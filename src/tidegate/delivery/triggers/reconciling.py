@@ -155,7 +155,7 @@ class Reconciler:
         except TargetRefused as error:
             self._telling.refused(workload, decided.made, 403, str(error))
             raise
-        await self._telling.made(self._targets, workload, decided.made)
+        self._telling.made(self._targets, workload, decided.made)
 
     def _built_already(self, workload: Workload) -> Workload:
         """With what builds were asked for, which the status of a BuildConfig says a bit later."""

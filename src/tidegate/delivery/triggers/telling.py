@@ -6,6 +6,7 @@ once; should this server die between the answer and the note of it, once more, u
 Idempotency-Key.
 """
 
+import asyncio
 import hashlib
 import hmac
 import logging
@@ -47,6 +48,9 @@ MANAGER = "tidegate-triggers"
 SECRET_KEY = "secret"  # noqa: S105  a name
 _NAME_LIMIT = 253
 
+NOTES = 10_000
+"""Events that wait to be recorded; those that come then are missing."""
+
 Post = Callable[[str, Mapping[str, str], bytes], Awaitable[int]]
 """Posts a body to a URL; gives the status, raises RemoteError."""
 
@@ -72,6 +76,7 @@ class Telling:
         self._clock = clock
         self._post = post
         self._known: dict[Key, ImageChangeStatus] = {}
+        self._notes: asyncio.Queue[tuple[Targets, Workload, Note]] = asyncio.Queue(NOTES)
 
     async def load(self) -> None:
         """Read what was told before."""
@@ -86,11 +91,29 @@ class Telling:
             if key not in kept:
                 await self._drop(key)
 
-    async def made(self, targets: Targets, workload: Workload, changes: Sequence[Change]) -> None:
+    async def note_all(self) -> None:
+        """Record events about workloads, one after the other, until cancelled.
+
+        So they wait for what changes workloads, not the other way round.
+        """
+        while True:
+            targets, workload, note = await self._notes.get()
+            try:
+                await targets.note(workload, note)
+            except Exception as error:  # noqa: BLE001  the top of a loop: logged, an event may be missing
+                _LOG.warning("no event about %s: %s", workload.key, error)
+
+    def _note(self, targets: Targets, workload: Workload, note: Note) -> None:
+        try:
+            self._notes.put_nowait((targets, workload, note))
+        except asyncio.QueueFull:
+            _LOG.warning("no event about %s: too many wait", workload.key)
+
+    def made(self, targets: Targets, workload: Workload, changes: Sequence[Change]) -> None:
         """A workload was changed, or a build of it begun."""
         for change in changes:
             self._record(workload, change, 200, _approved(change))
-        await targets.note(workload, Note("ImageChanged", "; ".join(map(_made, changes))))
+        self._note(targets, workload, Note("ImageChanged", "; ".join(map(_made, changes))))
 
     def refused(self, workload: Workload, changes: Sequence[Change], status: int, why: str) -> None:
         """A workload could not be changed."""
@@ -131,7 +154,7 @@ class Telling:
         if wanted != before:
             await self._keep(key, wanted)
             if before is None or _headline(before) != _headline(wanted):
-                await targets.note(workload, _note(wanted))
+                self._note(targets, workload, _note(wanted))
         if wanted.state == PROPOSED and webhook is not None and not wanted.reported:
             await self._report(key, workload, plan, wanted, webhook)
 
