@@ -8,6 +8,7 @@ from tidegate import __version__
 from tidegate.images import adoption
 from tidegate.metastore import blobs, usage
 from tidegate.metastore.database import Database
+from tidegate.registry import import_metrics
 from tidegate.registry.response import Response
 
 _TEXT = (b"content-type", b"text/plain; version=0.0.4; charset=utf-8")
@@ -41,6 +42,7 @@ class Metrics:
         for (name, meaning), value in zip(_METRICS, (*totals, *left), strict=True):
             lines += [f"# HELP {name} {meaning}", f"# TYPE {name} gauge", f"{name} {value}"]
         lines += await self._projects()
+        lines += await import_metrics.lines(self._database)
         return Response(200, [_TEXT], "\n".join([*lines, ""]).encode())
 
     async def _projects(self) -> list[str]:
