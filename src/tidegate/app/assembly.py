@@ -11,6 +11,7 @@ from tidegate.apimachinery.store import DocumentTransaction
 from tidegate.app.api import make_api, served_resources
 from tidegate.app.front import Application, Handler
 from tidegate.app.identities import make_identities
+from tidegate.app.importing import import_loops
 from tidegate.app.loops import loops
 from tidegate.app.notifications import notification_loops
 from tidegate.app.outside import make_gateway, make_pull_through
@@ -119,7 +120,10 @@ async def assemble(settings: Settings) -> AsyncIterator[Application]:
         namespaced = [each.resource.key for each in served if each.resource.namespaced]
         ending = Ending(store, namespaced, lambda project: purge_all(database, project))
         older = Older(database, blobs, hosts)
-        for loop in loops(settings, database, store, registry, identities, ending, older):
+        for loop in (
+            *loops(settings, database, store, registry, identities, ending, older),
+            *import_loops(settings, database, store, importer, config),
+        ):
             stack.callback(asyncio.create_task(loop).cancel)
         stack.callback(asyncio.create_task(keep_room(through.room)).cancel)
         for loop in notification_loops(settings, database, store, gateway.web(), hosts):
