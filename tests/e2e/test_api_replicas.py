@@ -444,3 +444,37 @@ def test_passwords_changed_while_others_log_in(pair: Pair, name: str) -> None:
         assert una.http.get("/v2/").status_code == 200
         command(pair[0], "user", "passwd", name, "--password", f"another {PASSWORD}")
         ends(lambda: una.http.get("/v2/"), 401, 429)
+
+
+def test_a_registry_taken_off_the_list_at_one_is_refused_at_the_others_first_request(
+    pair: Pair, name: str
+) -> None:
+    admin = make_project(pair, name)
+    cluster = "/apis/config.openshift.io/v1/images/cluster"
+    streams = f"/apis/image.openshift.io/v1/namespaces/{name}/imagestreams"
+    origin = {"kind": "DockerImage", "name": "quay.io/a/b:1"}
+
+    def listed(*registries: str, **more: Any) -> None:
+        entries = [{"domainName": each} for each in registries]
+        spec = {"allowedRegistriesForImport": entries, **more}
+        assert admin.patch(cluster, {"spec": spec}).status_code == 200
+
+    with pair[1].log_in() as other:
+
+        def public() -> object:
+            status = other.read(f"{streams}/web")["status"]
+            return status.get("publicDockerImageRepository")
+
+        for number in range(10):
+            body = {
+                "metadata": {"name": f"s{number}"},
+                "spec": {"tags": [{"name": "a", "from": origin}]},
+            }
+            listed("gcr.io")
+            assert other.post(streams, body).status_code == 422
+            listed("quay.io")
+            assert other.post(streams, body).status_code == 201
+        listed(externalRegistryHostnames=["images.example.com"])
+        wait_until(lambda: public() == f"images.example.com/{name}/web", what="the new name")
+        listed(externalRegistryHostnames=None)
+        wait_until(lambda: "images.example.com" not in str(public()), what="the old name")
