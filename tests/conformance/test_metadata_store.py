@@ -18,6 +18,7 @@ from tests.conformance.metadata_store_blobs import MetadataBlobsSuite
 from tests.conformance.metadata_store_cached import MetadataCachedSuite
 from tests.conformance.metadata_store_imports import MetadataImportsSuite
 from tests.conformance.metadata_store_jobs import MetadataJobsSuite
+from tests.conformance.metadata_store_origins import MetadataOriginsSuite
 from tests.conformance.metadata_store_upstreams import MetadataUpstreamsSuite
 from tests.conformance.metadata_store_usage import MetadataUsageSuite
 from tests.conformance.metadata_store_watch import PATIENCE, MetadataWatchSuite, take
@@ -39,6 +40,7 @@ class Suites(
     MetadataUsageSuite,
     MetadataJobsSuite,
     MetadataImportsSuite,
+    MetadataOriginsSuite,
     MetadataCachedSuite,
     MetadataUpstreamsSuite,
 ):

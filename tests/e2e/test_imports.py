@@ -412,6 +412,13 @@ def test_a_push_may_name_blobs_of_imported_images(shop: Shop) -> None:
     assert error_codes(refused) == ["MANIFEST_BLOB_UNKNOWN"]
 
 
+def test_what_is_in_this_registry_is_to_be_tagged(server: Server, shop: Shop) -> None:
+    """It would be imported without what makes it last: its blobs."""
+    status = shop.one(f"{server.address}/{shop.name}/other:1", "1")["status"]
+    assert status["reason"] == "Forbidden"
+    assert f"`oc tag {shop.name}/other:TAG`" in status["message"]
+
+
 def test_who_may_import_needs_no_other_right(server: Server, shop: Shop) -> None:
     place = shop.put(small_image(f"{shop.name} one"), "1")
     name = f"ida-{shop.name}"

@@ -14,7 +14,7 @@ from tidegate.app.identities import make_identities
 from tidegate.app.importing import import_loops
 from tidegate.app.loops import loops
 from tidegate.app.notifications import notification_loops
-from tidegate.app.outside import make_gateway, make_pull_through
+from tidegate.app.outside import make_gateway, make_pull_through, own_hosts
 from tidegate.app.triggers import make_targets, make_triggers, webhook_post
 from tidegate.auth.api import ApiAuthenticator
 from tidegate.auth.oauth.application import PATHS as OAUTH_PATHS
@@ -111,7 +111,8 @@ async def assemble(settings: Settings) -> AsyncIterator[Application]:
             origins,
             audit,
         )
-        importer = Importer(store, database, gateway, hosts, audit)
+        own = own_hosts(settings, config)
+        importer = Importer(store, database, gateway, hosts, audit, own=own)
         served = served_resources(
             settings, database, store, authorizer, identities, hosts, config, importer
         )

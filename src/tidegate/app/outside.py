@@ -1,7 +1,7 @@
 """The gateway to other registries, as the settings and the cluster's configuration want it."""
 
 import time
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 
 from tidegate.config import Settings
 from tidegate.kinds.registries.config import RegistryConfig
@@ -23,6 +23,12 @@ def make_gateway(settings: Settings, config: RegistryConfig, database: Database)
     return Gateway(config.rules, addresses, Upstreams(database, time.time))
 
 
+def own_hosts(settings: Settings, config: RegistryConfig) -> Callable[[], Collection[str]]:
+    """Every HOST[:PORT] of this registry itself, as of now."""
+    hosts = frozenset(filter(None, (*settings.image_hosts, *settings.pull_secret_hosts)))
+    return lambda: hosts.union(config.external_hostnames())
+
+
 def make_pull_through(
     settings: Settings,
     config: RegistryConfig,
@@ -33,10 +39,6 @@ def make_pull_through(
     gateway: Gateway,
 ) -> PullThrough:
     """What serves the content of other registries; close it before the gateway."""
-    hosts = frozenset(filter(None, (*settings.image_hosts, *settings.pull_secret_hosts)))
-
-    def own() -> Collection[str]:
-        return hosts.union(config.external_hostnames())
-
+    own = own_hosts(settings, config)
     limits = Limits(settings.cache_size, settings.proxy_freshness)
     return PullThrough.of(database, store, blobs, cache, gateway, own, limits)

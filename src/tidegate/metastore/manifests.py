@@ -143,7 +143,8 @@ def put(
             manifest.artifact_type if referrer else None,
             manifest.annotations if referrer else None,
             now,
-            *(manifest.origin or (None, 0)),
+            None if manifest.origin is None else manifest.origin.repository,
+            int(manifest.origin is not None and manifest.origin.insecure),
             manifest.digest,
         ),
     )

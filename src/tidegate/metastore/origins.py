@@ -6,10 +6,9 @@ An imported manifest is a row like a pushed one, and names its blobs (`blob_uses
 the repository to them: they are read from the origin. Promoting an image takes its origin along.
 """
 
-from collections.abc import Sequence
 from typing import NamedTuple
 
-from tidegate.metastore.database import Database, Transaction
+from tidegate.metastore.database import Database
 from tidegate.oci.digest import Digest
 from tidegate.oci.name import RepositoryName
 
@@ -130,17 +129,6 @@ async def specs_using(db: Database, repository: RepositoryName, digest: Digest) 
         (repository, digest, repository, digest, repository, _EVENTS),
     )
     return [spec for (spec,) in rows]
-
-
-def lent(
-    tx: Transaction, repository: RepositoryName, digests: Sequence[Digest]
-) -> dict[Digest, Origin]:
-    """Those blobs that live imported manifests of the repository name, each with an origin."""
-    found: dict[Digest, Origin] = {}
-    for digest in digests:
-        for origin, insecure in tx.fetch(_OF_BLOB, (digest, repository, 1)):
-            found[digest] = Origin(origin, bool(insecure))
-    return found
 
 
 async def of_manifest(db: Database, repository: RepositoryName, digest: str) -> Origin | None:

@@ -88,7 +88,7 @@ class Attached:
 
     async def _manifest(self, reference: str) -> Fetched:
         remote = await self._registries.manifest(self._location, reference)
-        self._allowance.take(len(remote.content))
+        self._allowance.take_manifest(len(remote.content))
         manifest = parsed(remote)
         check_layers(remote.digest, manifest)
         if manifest.media_type in INDEXES:
@@ -99,6 +99,7 @@ class Attached:
             content=remote.content,
             manifest=manifest,
             location=remote.location,
+            mirror=remote.mirror,
         )
 
     async def _signatures(self, image: Digest) -> tuple[bytes, ...]:

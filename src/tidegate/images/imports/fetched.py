@@ -17,10 +17,10 @@ class Fetched:
 
     `config` is the configuration's bytes, None for an index, an artifact or a very large one;
     `children` are the images of an index, `referrers` what else was found about this image, each
-    with the `tag` by which cosign finds it if it has one. `location` is where it was read, a mirror
-    maybe. `sizes` are those of layers of which the manifest does not tell. `signatures` are simple
-    ones, which no manifest holds. `named` is what the tag names over there: for one image out of
-    an index, the index.
+    with the `tag` by which cosign finds it if it has one. `location` is the repository that it is
+    of, `mirror` the one that it was read from if that is another. `sizes` are those of layers of
+    which the manifest does not tell. `signatures` are simple ones, which no manifest holds. `named`
+    is what the tag names over there: for one image out of an index, the index.
     """
 
     digest: Digest
@@ -28,6 +28,7 @@ class Fetched:
     content: bytes = field(repr=False)
     manifest: Manifest = field(repr=False)
     location: Location
+    mirror: Location | None = None
     config: bytes | None = field(default=None, repr=False)
     children: tuple["Fetched", ...] = ()
     referrers: tuple["Fetched", ...] = ()

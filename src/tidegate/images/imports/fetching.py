@@ -13,6 +13,7 @@ from collections.abc import Coroutine, Iterable
 from dataclasses import replace
 from typing import Any, TypeVar
 
+from tidegate.images.imports.errors import ImportsBusy
 from tidegate.images.imports.fetched import Fetched
 from tidegate.images.imports.platforms import Platform, choose
 from tidegate.images.kinds.content import CONFIG_LIMIT, described
@@ -39,25 +40,65 @@ LAYERS = 1000
 BYTES = 64 * 1024 * 1024
 """Manifests and configurations of one import, all its images together."""
 
+MANIFESTS = 2000
+"""Of one import, all its images together: they are written in one unit, for which others wait."""
+
+POOL = 4 * BYTES
+"""The same of all imports of a process at a time, so that nobody takes all memory with them."""
+
 AT_ONCE = 4
 """Requests to one registry for one image."""
 
+_BUSY_FOR = 10.0
+
+
+class Pool:
+    """How many bytes all imports of a process may hold at a time."""
+
+    def __init__(self, size: int = POOL) -> None:
+        self.left = size
+
 
 class Allowance:
-    """How many bytes an import may still bring; shared by all that it fetches."""
+    """How many bytes and manifests an import may still bring; shared by all that it fetches.
 
-    def __init__(self, size: int = BYTES) -> None:
+    Bytes are taken from the `pool`, too, until the import has ended and calls `release`.
+    """
+
+    def __init__(
+        self, size: int = BYTES, pool: Pool | None = None, manifests: int = MANIFESTS
+    ) -> None:
         self._size = size
-        self._left = size
+        self._most = manifests
+        self._pool = pool or Pool()
+        self._taken = 0
+        self._manifests = 0
+
+    def take_manifest(self, size: int) -> None:
+        """Count a manifest that came; raises what `take` does."""
+        self._manifests += 1
+        if self._manifests > self._most:
+            raise ContentInvalid(
+                f"more than {self._most} manifests together: import fewer tags at once"
+            )
+        self.take(size)
 
     def take(self, count: int) -> None:
-        """Count what came; `ContentInvalid` when it is too much."""
-        self._left -= count
-        if self._left < 0:
+        """Count bytes; `ContentInvalid` when it is too much, `ImportsBusy` for all together."""
+        if count > self._size - self._taken:
             raise ContentInvalid(
                 f"the manifests and configurations have more than {self._size} bytes together:"
                 " import fewer tags at once"
             )
+        if count > self._pool.left:
+            raise ImportsBusy("imports that are under way hold all that they may", _BUSY_FOR)
+        self._taken += count
+        self._pool.left -= count
+
+    def release(self) -> None:
+        """Give all back."""
+        self._pool.left += self._taken
+        self._taken = 0
 
 
 async def fetch(
@@ -108,7 +149,7 @@ class _Fetch:
     async def _manifest(self, location: Location, reference: str) -> RemoteManifest:
         async with self._turns:
             remote = await self._registries.manifest(location, reference)
-        self._allowance.take(len(remote.content))
+        self._allowance.take_manifest(len(remote.content))
         return remote
 
     async def _of(self, remote: RemoteManifest, location: Location, depth: int) -> Fetched:
@@ -145,6 +186,7 @@ class _Fetch:
             content=remote.content,
             manifest=manifest,
             location=location,
+            mirror=remote.mirror,
         )
         if manifest.media_type in INDEXES:
             return found

@@ -9,7 +9,7 @@
 """
 
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from tidegate.apimachinery.documents.beside import IN_LOOP, Beside
@@ -17,6 +17,7 @@ from tidegate.apimachinery.store import ObjectStore
 from tidegate.images.imports import statuses
 from tidegate.images.imports.applying import Applied, Import, Refusals, apply, note_refusal
 from tidegate.images.imports.fetched import Fetched
+from tidegate.images.imports.fetching import Pool
 from tidegate.images.imports.keyring import keyring_of
 from tidegate.images.imports.looking import Caller, Looking
 from tidegate.images.imports.picturing import Images, images_of
@@ -58,19 +59,23 @@ class Importer:
         hosts: Hosts,
         audit: Audit,
         clock: Callable[[], float] = time.time,
+        own: Callable[[], Collection[str]] | None = None,
     ) -> None:
+        """`own` gives every HOST[:PORT] of this registry, where `hosts` are not all."""
         self.store = store
         self.database = database
         self.clock = clock
         self._hosts = hosts
+        self._own = own or (lambda: (hosts.internal, hosts.public))
+        self._pool = Pool()
         self._beside = Beside(1, _WAITING)
         self._gateway = gateway
         self._audit = audit
 
-    async def looking(self, project: str, urgency: Urgency, *, attached: bool = True) -> Looking:
-        """A look at other registries with a project's credentials."""
+    async def looking(self, project: str, urgency: Urgency) -> Looking:
+        """A look at other registries with a project's credentials; enter it while it lasts."""
         keyring = await keyring_of(self.store, project)
-        return Looking(self._gateway, Caller(keyring, urgency), attached=attached)
+        return Looking(self._gateway, Caller(keyring, urgency), self._pool, self._own())
 
     async def write(self, asked: Import, actor: Actor, *, dry_run: bool = False) -> Written:
         """Write what was found; raises `LimitExceeded`, `QuotaExceeded`, and what `apply` does.
@@ -174,8 +179,9 @@ def _told(outcome: Outcome) -> str:
     """Where an image came from, or why it did not."""
     if outcome.fetched is None:
         return f"{outcome.wanted.source}: {outcome.status.message}"
-    origin = outcome.fetched.location
-    return f"from {origin.at(outcome.fetched.named or outcome.fetched.digest)}"
+    found = outcome.fetched
+    origin = f"from {found.location.at(found.named or found.digest)}"
+    return origin if found.mirror is None else f"{origin} by {found.mirror}"
 
 
 def _refused(outcomes: Sequence[Outcome], why: Mapping[int, str]) -> list[Outcome]:

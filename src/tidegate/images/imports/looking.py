@@ -6,13 +6,14 @@ answered image by image. Nothing is written here.
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from tidegate.images.imports import statuses
 from tidegate.images.imports.attached import Attached
+from tidegate.images.imports.errors import OwnImage
 from tidegate.images.imports.fetched import Fetched
-from tidegate.images.imports.fetching import Allowance, fetch
+from tidegate.images.imports.fetching import Allowance, Pool, fetch
 from tidegate.images.imports.planning import Outcome, Sought, Wanted, distinct
 from tidegate.oci.pull_spec import DOCKER_HUB, PullSpec
 from tidegate.remote.credentials import NO_KEYS, Keyring
@@ -49,16 +50,28 @@ class Caller:
 
 
 class Looking:
-    """One import's looks at other registries; `warnings` are for whoever asked for it."""
+    """One import's looks at other registries; `warnings` are for whoever asked for it.
 
-    def __init__(self, gateway: Gateway, caller: Caller, *, attached: bool = True) -> None:
+    `own` are the hosts of this registry, which is none. What was found is held until the block
+    ends.
+    """
+
+    def __init__(
+        self, gateway: Gateway, caller: Caller, pool: Pool, own: Collection[str] = ()
+    ) -> None:
         self._gateway = gateway
         self._caller = caller
-        self._attached = attached
-        self._allowance = Allowance()
+        self._own = own
+        self._allowance = Allowance(pool=pool)
         self._turns = asyncio.Semaphore(AT_ONCE)
         self._ends = time.monotonic() + PATIENCE
         self.warnings: list[str] = []
+
+    def __enter__(self) -> "Looking":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._allowance.release()
 
     @property
     def urgency(self) -> Urgency:
@@ -67,11 +80,11 @@ class Looking:
 
     async def all(self, wanted: Sequence[Wanted]) -> list[Outcome]:
         """What became of each, in order."""
-        sought = distinct(wanted)
-        self._warn_of_hub(sought)
         async with asyncio.TaskGroup() as group:
-            tasks = {each: group.create_task(self._one(each)) for each in sought}
+            tasks = {each: group.create_task(self._one(each)) for each in distinct(wanted)}
         found = {each: task.result() for each, task in tasks.items()}
+        if any(self._is_hub_alone(*each) for each in found.items()):
+            self.warnings.append(HUB_WARNING)
         return [_outcome(each, found) for each in wanted]
 
     async def head(self, sought: Sought) -> str:
@@ -82,6 +95,7 @@ class Looking:
     async def tags(self, source: str, *, insecure: bool) -> list[str]:
         """The tags of a repository; raises `RemoteError`."""
         location = Location.of(PullSpec.parse(source))
+        self._check_other(location)
         try:
             return await self._registries(insecure).tags(location)
         except AccessDenied as error:
@@ -104,6 +118,7 @@ class Looking:
 
     async def _fetched(self, sought: Sought) -> Fetched:
         """The image, without credentials if those of the project are not believed."""
+        self._check_other(sought.location)
         registries = self._registries(sought.insecure)
         try:
             return await self._whole(registries, sought)
@@ -120,25 +135,24 @@ class Looking:
         fetched = await fetch(
             registries, location, reference, mode, prefer, allowance=self._allowance
         )
-        if not self._attached:
-            return fetched
         attached = Attached(registries, location, self._allowance)
         fetched = await attached.of(fetched)
         self.warnings += attached.faults
         return fetched
 
+    def _check_other(self, location: Location) -> None:
+        if location.host in self._own:
+            raise OwnImage(f"{location} is in this registry")
+
     def _registries(self, insecure: bool, keyring: Keyring | None = None) -> Registries:
         keys = self._caller.keyring if keyring is None else keyring
         return self._gateway.registries(keys, insecure=insecure, urgency=self._caller.urgency)
 
-    def _warn_of_hub(self, sought: Sequence[Sought]) -> None:
-        for each in sought:
-            if (
-                each.location.host == DOCKER_HUB
-                and self._caller.keyring.find(each.location) is None
-            ):
-                self.warnings.append(HUB_WARNING)
-                return
+    def _is_hub_alone(self, sought: Sought, found: Fetched | RemoteError) -> bool:
+        """Whether Docker Hub itself was asked, for nobody that it knows."""
+        if sought.location.host != DOCKER_HUB or self._caller.keyring.find(sought.location):
+            return False
+        return isinstance(found, RemoteError) or found.mirror is None
 
 
 def _outcome(wanted: Wanted, found: dict[Sought, Fetched | RemoteError]) -> Outcome:

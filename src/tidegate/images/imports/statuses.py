@@ -7,6 +7,7 @@ failure is: another one would be another condition, hence a write, at each look 
 from collections.abc import Callable
 
 from tidegate.apimachinery.decoding.messages import Status, StatusDetails
+from tidegate.images.imports.errors import ImportsBusy, OwnImage
 from tidegate.images.kinds.group import GROUP
 from tidegate.remote.errors import (
     AccessDenied,
@@ -113,11 +114,23 @@ def _limited(reference: str, location: Location, _error: RemoteError) -> Status:
     return internal(f"{reference}: toomanyrequests: {location.host} allows no more requests now")
 
 
+def _busy(reference: str, _location: Location, _error: RemoteError) -> Status:
+    why = "other imports take all the room that there is for them: try again a little later"
+    return internal(f"{reference}: {why}")
+
+
+def _own(reference: str, location: Location, _error: RemoteError) -> Status:
+    stream = location.repository
+    why = f"it is in this registry: tag it from the image stream, as with `oc tag {stream}:TAG`"
+    return forbidden(reference, why)
+
+
 def _left_alone(reference: str, location: Location, _error: RemoteError) -> Status:
     return internal(f"{reference}: {location.host} failed again and again, and is left alone")
 
 
 _TOLD: tuple[tuple[type[RemoteError], Callable[[str, Location, RemoteError], Status]], ...] = (
+    (OwnImage, _own),
     (ContentMissing, _missing),
     (AccessDenied, _denied),
     (CertificateRefused, _unusable),
@@ -125,6 +138,7 @@ _TOLD: tuple[tuple[type[RemoteError], Callable[[str, Location, RemoteError], Sta
     (NoRegistry, _no_registry),
     (RegistryBlocked, _blocked),
     (AddressRefused, _refused),
+    (ImportsBusy, _busy),
     (RateLimited, _limited),
     (LeftAlone, _left_alone),
 )

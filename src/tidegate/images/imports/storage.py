@@ -7,7 +7,7 @@ print that. Whoever may create imports needs no right to write streams, as in th
 """
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import msgspec
 
@@ -55,8 +55,8 @@ from tidegate.remote.location import Location
 IMAGES = 500
 """Images in one request: their tags change in one unit, for which other writers wait."""
 
-WARNINGS = 8
-"""Told in one answer: each may be a header of 4 KiB."""
+WARNINGS, WARNING_LIMIT = 8, 500
+"""Told in one answer, and characters of each: it is a header."""
 
 _STREAM = Qualified("imagestream", GROUP)
 """As the original's refusals have it, in the singular."""
@@ -164,8 +164,11 @@ class _Request:
 
     async def run(self) -> bytes:
         """Do it all; the answer."""
+        with await self._importer.looking(self._name.project, Urgency.ASKED) as looking:
+            return await self._run(looking)
+
+    async def _run(self, looking: Looking) -> bytes:
         spec, answer = self._request.spec, Answer()
-        looking = await self._importer.looking(self._name.project, Urgency.ASKED)
         whole, more = await self._repository(looking, answer)
         specs = await self._specs([each.to.name for each in spec.images if each.to is not None])
         wanted = [*whole, *(of_image(each, specs) for each in spec.images)]
@@ -204,7 +207,7 @@ class _Request:
     async def _written(self, outcomes: Sequence[Outcome], looking: Looking) -> Written:
         call, importer, warnings = self._call, self._importer, looking.warnings
         if not self._request.spec.import_:
-            call.warnings.extend(list(dict.fromkeys(warnings))[:WARNINGS])
+            call.warnings.extend(_shortened(warnings))
             return await importer.looked(outcomes)
         asked = Import(self._name, outcomes, {}, str(uuid.uuid4()), self._uid)
         actor = Actor(call.user.name, IMPORT, importer.clock())
@@ -218,7 +221,7 @@ class _Request:
         if not call.dry_run:
             importer.tell(self._name, written.outcomes, actor, call.source)
         applied = () if written.applied is None else written.applied.warnings
-        call.warnings.extend(list(dict.fromkeys([*warnings, *applied]))[:WARNINGS])
+        call.warnings.extend(_shortened([*warnings, *applied]))
         return written
 
     async def _shown(self, body: bytes) -> bytes:
@@ -226,6 +229,10 @@ class _Request:
         if self._call.dry_run:
             return body
         return (await self._renderings.one(heading(body))).body
+
+
+def _shortened(warnings: Iterable[str]) -> list[str]:
+    return [text[:WARNING_LIMIT] for text in dict.fromkeys(warnings)][:WARNINGS]
 
 
 def _parsed(source: str) -> PullSpec | None:

@@ -72,8 +72,8 @@ class TagImports:
         With `Urgency.BACKGROUND` a tag is only looked at as long as it is what it was; a request
         that another registry does not allow now fails no tag then. Raises what the metastore does.
         """
-        looking = await self._importer.looking(name.project, urgency)
-        return await self._import(name, await self._of_tags(name, tags), looking, who)
+        with await self._importer.looking(name.project, urgency) as looking:
+            return await self._import(name, await self._of_tags(name, tags), looking, who)
 
     async def import_repository(
         self, name: RepositoryName, tags: Iterable[str], who: str, urgency: Urgency
@@ -83,28 +83,33 @@ class TagImports:
         A tag that comes from elsewhere stays as it is. With neither it is noted that the stream was
         looked at.
         """
-        looking = await self._importer.looking(name.project, urgency)
-        found = await self._of_tags(name, tags)
+        with await self._importer.looking(name.project, urgency) as looking:
+            found = await self._of_tags(name, tags)
+            whole, failures = await self._of_repository(name, looking)
+            asked = {each.to for each, _ in found}
+            found += [(each, None) for each in whole if each.to not in asked]
+            return [*failures, *await self._import(name, found, looking, who)]
+
+    async def _of_repository(
+        self, name: RepositoryName, looking: Looking
+    ) -> tuple[list[Wanted], list[TagResult]]:
+        """What the repository that a stream's spec names wants, and why it could not be listed."""
         header = await self._reads.header(name)
         source = "" if header is None else header.spec.docker_image_repository
         if header is None or not source:
-            return await self._import(name, found, looking, who)
+            return [], []
         insecure = header.metadata.annotations.get(INSECURE_REPOSITORY) == "true"
         try:
             listed = await looking.tags(source, insecure=insecure)
         except RemoteError as error:
             location = Location.of(PullSpec.parse(source))
             status = statuses.failed(str(location), location, error)
-            told = TagResult("", location.host, error=status.message, reason=status.reason)
-            return [told, *await self._import(name, found, looking, who)]
+            return [], [TagResult("", location.host, error=status.message, reason=status.reason)]
         repository = RepositoryImportSpec(
             from_=ObjectReference(kind=DOCKER_IMAGE, name=source),
             import_policy=TagImportPolicy(insecure=insecure, import_mode=self._mode()),
         )
-        whole = await self._not_elsewhere(name, of_repository(repository, listed)[0])
-        asked = {each.to for each, _ in found}
-        found += [(each, None) for each in whole if each.to not in asked]
-        return await self._import(name, found, looking, who)
+        return await self._not_elsewhere(name, of_repository(repository, listed)[0]), []
 
     async def _of_tags(
         self, name: RepositoryName, tags: Iterable[str]

@@ -27,7 +27,8 @@ class FarBlob:
 class Far:
     """Every other registry there is; `asked` counts requests by what was asked for.
 
-    `failing` are pull specs whose requests fail, `private` hosts that want the password `open`.
+    `failing` are pull specs whose requests fail, `private` hosts that want the password `open`,
+    `mirror` is where all is read from, if not there.
     """
 
     manifests: dict[str, Content] = field(default_factory=dict)  # by pull spec
@@ -37,6 +38,7 @@ class Far:
     signing: dict[str, list[bytes]] = field(default_factory=dict)
     failing: dict[str, RemoteError] = field(default_factory=dict)
     private: set[str] = field(default_factory=set)
+    mirror: Location | None = None
     asked: Counter[str] = field(default_factory=Counter)
     opened: list[tuple[Keyring, bool, Urgency]] = field(default_factory=list)
 
@@ -99,7 +101,8 @@ class FarRegistries:
     async def manifest(self, location: Location, reference: str) -> RemoteManifest:
         self._ask("GET", location, reference)
         found = self._content(location, reference)
-        return RemoteManifest(Digest(found.digest), found.media_type, found.data, location)
+        digest, mirror = Digest(found.digest), self._far.mirror
+        return RemoteManifest(digest, found.media_type, found.data, location, mirror)
 
     async def blob_size(self, location: Location, digest: Digest) -> int:
         self._ask("HEAD blob", location, digest)

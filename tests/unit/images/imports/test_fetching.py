@@ -161,6 +161,15 @@ def test_what_an_import_brings_is_bounded_in_bytes_over_all_its_images() -> None
     assert f"more than {2 * size - 1} bytes" in refused(far, allowance=allowance)
 
 
+def test_what_an_import_brings_is_bounded_in_manifests_too() -> None:
+    """Small ones cost as much to write as large ones."""
+    far = Far()
+    far.put(str(APP), index(small("a"), small("b")), "1")
+    allowance = Allowance(manifests=3)
+    fetched(far, mode=PRESERVE_ORIGINAL, allowance=allowance)
+    assert "more than 3 manifests together" in refused(far, allowance=allowance)
+
+
 def test_a_configuration_that_is_not_as_large_as_the_manifest_says_is_refused() -> None:
     far = Far()
     pushed = far.put(str(APP), small("a"), "1")

@@ -3,8 +3,9 @@
 import base64
 import hashlib
 import json
+from asyncio import run
 from pathlib import Path
-from typing import Any
+from typing import cast
 
 import msgspec
 import pytest
@@ -13,12 +14,13 @@ from tests.authorizers import Rights
 from tests.images import Content, Pushable, artifact, index, layer, small_image
 from tests.images import image as layered
 from tests.unit.images.image_world import WEB
-from tests.unit.images.imports.far_registry import FarRegistries
 from tests.unit.images.imports.import_world import ImportWorld, Json, image, repository
 from tidegate.apimachinery.errors import Forbidden, Invalid, NotFound, UpdateConflict
 from tidegate.images import pushes
 from tidegate.images.docker_image import image_of
-from tidegate.images.imports.looking import HUB_WARNING
+from tidegate.images.imports.fetching import Pool
+from tidegate.images.imports.looking import HUB_WARNING, Caller, Looking
+from tidegate.images.imports.planning import Outcome, Wanted
 from tidegate.images.imports.platforms import PREFER_ARCHITECTURE
 from tidegate.images.imports.storage import IMAGES
 from tidegate.images.imports.tag_imports import TagImports, TagResult
@@ -51,7 +53,8 @@ from tidegate.remote.errors import (
     SourcesFailed,
     Unavailable,
 )
-from tidegate.remote.gateway import Urgency
+from tidegate.remote.gateway import Gateway, Urgency
+from tidegate.remote.location import Location
 
 APP = "far.example/team/app"
 
@@ -651,6 +654,37 @@ def test_credentials_that_are_not_believed_are_left_away(world: ImportWorld) -> 
     assert keys == [True, False]
 
 
+def test_what_is_in_this_registry_itself_is_tagged_and_not_imported(world: ImportWorld) -> None:
+    for host in ("internal:5000", "registry.example.com"):
+        found = one(world, f"{host}/shop/other:1", "1")
+        assert found["status"]["reason"] == "Forbidden"
+        assert "`oc tag shop/other:TAG`" in found["status"]["message"]
+    answer = world.create({"repository": repository("internal:5000/shop/other")})
+    assert answer["status"]["repository"]["status"]["reason"] == "Forbidden"
+    assert not world.far.asked
+
+
+def test_imports_of_a_process_hold_no_more_bytes_than_they_may(world: ImportWorld) -> None:
+    pushed = world.far.put(APP, small_image("a"), "1")
+    size = len(pushed.manifest.data) + len(pushed.blobs[0].data)
+    pool = Pool(size)
+
+    def look(looking: Looking) -> Outcome:
+        (found,) = run(looking.all([Wanted(f"{APP}:1")]))
+        return found
+
+    caller = Caller(urgency=Urgency.ASKED)
+    with Looking(cast("Gateway", world.far), caller, pool) as first:
+        assert look(first).fetched is not None
+        with Looking(cast("Gateway", world.far), caller, pool) as second:
+            busy = look(second)
+            assert busy.later is not None
+            assert "other imports take all the room" in busy.status.message
+    assert pool.left == size
+    with Looking(cast("Gateway", world.far), caller, pool) as third:
+        assert look(third).fetched is not None
+
+
 def test_who_imports_from_docker_hub_without_credentials_is_warned(world: ImportWorld) -> None:
     world.far.put("docker.io/library/busybox", small_image("a"), "1")
     world.far.put(APP, small_image("a"), "1")
@@ -659,6 +693,10 @@ def test_who_imports_from_docker_hub_without_credentials_is_warned(world: Import
     assert found["image"]["dockerImageReference"].startswith("busybox@sha256:")  # as written
     one(world, f"{APP}:1")
     assert world.warnings == []
+    world.far.mirror = Location("mirror.example", "busybox")
+    one(world, "busybox:1")
+    assert world.warnings == []
+    assert world.audit.events[-1].detail.endswith(" by mirror.example/busybox")
 
 
 # what is about images
@@ -886,20 +924,13 @@ def test_a_tag_that_was_changed_while_it_was_looked_for_is_left_alone(world: Imp
     pushed = world.far.put(APP, small_image("a"), "1")
     world.stream()
     world.change(lambda stream: _want(stream, "1", f"{APP}:1"))
-    before = world.far.registries
-
-    def registries(*keys: Any, **more: Any) -> FarRegistries:
-        world.far.registries = before  # type: ignore[method-assign]
-        return before(*keys, **more)
-
-    world.far.registries = registries  # type: ignore[method-assign]
 
     async def work(db: Database) -> list[TagResult]:
         imports = TagImports(world.importer(db))
-        looking = await world.importer(db).looking("shop", Urgency.ASKED)
-        found = await imports._of_tags(WEB, ["1"])
-        await db.write(lambda tx: change(tx))
-        return await imports._import(WEB, found, looking, "system:x")
+        with await world.importer(db).looking("shop", Urgency.ASKED) as looking:
+            found = await imports._of_tags(WEB, ["1"])
+            await db.write(change)
+            return await imports._import(WEB, found, looking, "system:x")
 
     def change(tx: Transaction) -> None:
         stream = Stream.open(tx, WEB)
