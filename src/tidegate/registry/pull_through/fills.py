@@ -140,10 +140,13 @@ class Fill:
             self._task = asyncio.create_task(self._run())
         return fd
 
-    def leave(self) -> None:
-        """One reader less. The last one stops a fill that has most of the blob still to fetch."""
+    def leave(self, *, content: bool) -> None:
+        """One reader less. The last one stops a fill that has most of the blob still to fetch.
+
+        Not so who leaves `content` with a part of it, if the blob is to be kept.
+        """
         self.readers -= 1
-        if self.readers or self.whole or self._task is None:
+        if self.readers or self.whole or self._task is None or (content and self.order.keep):
             return
         if not self.brought or self.available * 2 < self.order.size:
             self.stopping = self._task.cancel()

@@ -52,15 +52,15 @@ class Reading:
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)
 
-    def close(self) -> None:
-        """Leave; may be repeated."""
+    def close(self, *, content: bool = False) -> None:
+        """Leave, `content` with what was read; may be repeated."""
         if self._gone is not None:
             self._gone.cancel()
             self._gone = None
         if self.fd >= 0:
             os.close(self.fd)
             self.fd = -1
-            self.fill.leave()
+            self.fill.leave(content=content)
 
     def __del__(self) -> None:
         # a request that is cancelled before its answer begins leaves nobody else to do it
@@ -85,6 +85,7 @@ class Flow:
                 count = until - position
                 await send_file(scope, send, reading.fd, position, count, more=until < end)
                 position = until
+            reading.close(content=True)
         except NoRoom as error:
             await self._pass(error, position, send)
         except (RemoteError, StorageError, FillStopped, FileEnded) as error:

@@ -219,6 +219,23 @@ def test_a_blob_of_which_most_is_here_comes_in_without_readers(tmp_path: Path) -
     asyncio.run(scenario())
 
 
+@pytest.mark.parametrize("keep", [True, False])
+def test_a_blob_that_is_to_be_kept_comes_in_though_its_only_reader_wanted_a_part(
+    tmp_path: Path, keep: bool
+) -> None:
+    other = OtherRegistry(CONTENT, gate=100_000)
+
+    async def scenario() -> None:
+        async with world(tmp_path) as here:
+            reading = await here.reading(other.order(keep=keep))
+            await reading.beyond(0)
+            reading.close(content=True)
+            await asyncio.sleep(0)
+            assert reading.fill.stopping is not keep
+
+    asyncio.run(scenario())
+
+
 def test_what_is_not_to_be_kept_is_read_once_and_gone(tmp_path: Path) -> None:
     other = OtherRegistry(CONTENT, gate=HALF)
 
