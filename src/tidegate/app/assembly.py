@@ -13,6 +13,7 @@ from tidegate.app.front import Application, Handler
 from tidegate.app.identities import make_identities
 from tidegate.app.importing import import_loops
 from tidegate.app.loops import loops
+from tidegate.app.mirrors import mirror_loops
 from tidegate.app.notifications import notification_loops
 from tidegate.app.outside import make_gateway, make_pull_through, own_hosts
 from tidegate.app.triggers import make_targets, make_triggers, webhook_post
@@ -31,7 +32,7 @@ from tidegate.auth.serviceaccounts.tokens import ServiceAccountTokens
 from tidegate.auth.token_endpoint import TokenEndpoint
 from tidegate.config import Settings
 from tidegate.controllers.cache_eviction import keep_room
-from tidegate.controllers.triggers import follow_tags
+from tidegate.controllers.rollouts import follow_in_steps
 from tidegate.delivery.notifications.live import PATH as LIVE_PATH
 from tidegate.delivery.notifications.live import LiveEvents
 from tidegate.images.admission.endpoint import AdmissionWebhook
@@ -124,15 +125,18 @@ async def assemble(settings: Settings) -> AsyncIterator[Application]:
         for loop in (
             *loops(settings, database, store, registry, identities, ending, older),
             *import_loops(settings, database, store, importer, config),
+            *mirror_loops(database, store, blobs, gateway, config, hosts, own, audit),
         ):
             stack.callback(asyncio.create_task(loop).cancel)
         stack.callback(asyncio.create_task(keep_room(through.room)).cancel)
         for loop in notification_loops(settings, database, store, gateway.web(), hosts):
             stack.callback(asyncio.create_task(loop).cancel)
         targets = await stack.enter_async_context(make_targets(settings, store, served))
-        post = webhook_post(gateway.web())
-        triggers = make_triggers(store, database, targets, authorizer, audit, hosts, post)
-        stack.callback(asyncio.create_task(follow_tags(database, triggers)).cancel)
+        web = gateway.web()
+        rollouts = make_triggers(
+            store, database, targets, authorizer, audit, hosts, webhook_post(web), web
+        )
+        stack.callback(asyncio.create_task(follow_in_steps(database, rollouts)).cancel)
         live = LiveEvents(
             store,
             database,

@@ -9,7 +9,10 @@ from tidegate.apimachinery.authorizer import Authorizer
 from tidegate.apimachinery.http.endpoints import Served
 from tidegate.apimachinery.store import ObjectStore
 from tidegate.config import IN_CLUSTER, Settings, cluster_server
+from tidegate.controllers.rollouts import Rollouts
 from tidegate.controllers.triggers import Triggers
+from tidegate.delivery.rollouts.driving import Driving
+from tidegate.delivery.rollouts.looking import Looking
 from tidegate.delivery.triggers.cluster_targets import ClusterTargets
 from tidegate.delivery.triggers.rights import pull_right
 from tidegate.delivery.triggers.stored_targets import StoredTargets
@@ -61,15 +64,19 @@ def make_triggers(
     audit: Audit,
     hosts: Hosts,
     post: Post,
-) -> Triggers:
-    """One process's part in acting on triggers."""
-    return Triggers(
+    web: Web,
+) -> Rollouts:
+    """One process's part in acting on triggers, and in the rollouts that brake them."""
+    driving = Driving(store, database, Tags(database, hosts), audit, time.time)
+    triggers = Triggers(
         store,
         lambda: Tags(database, hosts),
         targets,
         pull_right(authorizer),
         Telling(store, audit, time.time, post),
+        gates=(driving,),
     )
+    return Rollouts(store, driving, triggers, Looking(web, targets.read))
 
 
 def webhook_post(web: Web) -> Post:

@@ -36,7 +36,7 @@ from tidegate.delivery.triggers.targets import (
     TargetUnavailable,
 )
 from tidegate.delivery.triggers.telling import ReportFailed, Telling
-from tidegate.delivery.triggers.workload import Workload, WorkloadKey
+from tidegate.delivery.triggers.workload import Source, Workload, WorkloadKey
 from tidegate.images.kinds.image_stream import IMAGE_STREAMS
 from tidegate.metastore.database import Database
 from tidegate.oci.name import RepositoryName
@@ -103,6 +103,17 @@ class Triggers:
         self._gone: dict[str, set[WorkloadKey]] = {}
         self._leads = False
         self._follows = False
+
+    def followers(self, source: Source) -> list[Workload]:
+        """The workloads of the tag's own project that follow it."""
+        index = self._reconciler.index
+        keys = index.followers(source.stream, [source.tag])
+        found = (index.workloads.get(key) for key in sorted(keys))
+        return [each for each in found if each and each.namespace == source.stream.project]
+
+    def reasons(self, workload: WorkloadKey) -> Sequence[str]:
+        """What holds a workload back, in words for programs."""
+        return self._telling.reasons(workload)
 
     def look_at(self, keys: Iterable[WorkloadKey]) -> None:
         """Have these workloads looked at: what a gate says of them has changed."""

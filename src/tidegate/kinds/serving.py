@@ -16,12 +16,14 @@ from tidegate.kinds.image_change import IMAGE_CHANGES
 from tidegate.kinds.limit_range import LIMIT_RANGES
 from tidegate.kinds.mirror import MIRROR, MIRRORS
 from tidegate.kinds.resource_quota import RESOURCE_QUOTA_STATUS, RESOURCE_QUOTAS, ResourceQuota
+from tidegate.kinds.rollout import MOST as MOST_ROLLOUTS
+from tidegate.kinds.rollout import ROLLOUTS
 from tidegate.kinds.tag_policy import POLICIES, TAG_POLICIES
 from tidegate.kinds.trigger_policy import POLICIES as TRIGGERS
 from tidegate.kinds.trigger_policy import TRIGGER_POLICIES
 from tidegate.kinds.workloads import WORKLOADS, status_of
 
-TRIGGERING = (IMAGE_APPROVALS, IMAGE_CHANGES, TRIGGER_POLICIES)
+TRIGGERING = (IMAGE_APPROVALS, IMAGE_CHANGES, ROLLOUTS, TRIGGER_POLICIES)
 
 RESOURCES = (
     CONFIG_MAPS,
@@ -60,6 +62,7 @@ def serve(store: ObjectStore, quotas: QuotaStorage | None = None) -> list[Served
             TRIGGER_POLICIES,
             DocumentStorage(TRIGGER_POLICIES, bounded(store, TRIGGER_POLICIES, TRIGGERS)),
         ),
+        Served(ROLLOUTS, DocumentStorage(ROLLOUTS, bounded(store, ROLLOUTS, MOST_ROLLOUTS))),
         *(_workload(each, store) for each in WORKLOADS),
     ]
 

@@ -20,10 +20,11 @@ _RESTORE = (
 )
 _READ_POLICIES = (
     "READ | tidegate.io | backgroundjobs eventsubscriptions imageapprovals imagechanges"
-    " mirrors tagpolicies triggerpolicies"
+    " mirrors rollouts tagpolicies triggerpolicies"
 )
 _WRITE_POLICIES = (
-    "WRITE | tidegate.io | eventsubscriptions imageapprovals mirrors tagpolicies triggerpolicies"
+    "WRITE | tidegate.io | eventsubscriptions imageapprovals mirrors rollouts tagpolicies"
+    " triggerpolicies"
 )
 _REPLAY = (
     "get | tidegate.io | eventsubscriptions/deadletters",

@@ -229,7 +229,8 @@ async def _end(send: Send) -> None:
 
 
 def _parameter(scope: Scope, name: str) -> str:
-    return parse_qs(scope["query_string"].decode("latin-1")).get(name, [""])[0]
+    query: bytes = scope["query_string"]
+    return parse_qs(query.decode("latin-1")).get(name, [""])[0]
 
 
 def _header(scope: Scope, name: bytes) -> str:

@@ -61,7 +61,8 @@ class ClusterTargets:
             for shape in SHAPES.values():
                 path = Path.of(shape.group, shape.version, shape.plural)
                 listener = _Listener(shape, seen, synced)
-                tasks.create_task(Follower(self._client, path, listener).run())
+                follower = Follower(self._client, path, listener, optional=shape.openshift)
+                tasks.create_task(follower.run())
 
     async def write(self, workload: Workload, edits: Sequence[Edit]) -> Workload | None:
         """See `Targets`."""
@@ -82,6 +83,17 @@ class ClusterTargets:
             except RemoteError as error:
                 raise TargetUnavailable(str(error)) from error
         raise Overtaken
+
+    async def read(self, key: WorkloadKey) -> bytes | None:
+        """See `Targets`."""
+        shape = SHAPES[key.resource]
+        path = Path.of(shape.group, shape.version, shape.plural, key.namespace, key.name)
+        try:
+            return await self._client.get(path)
+        except ObjectMissing:
+            return None
+        except RemoteError as error:
+            raise TargetUnavailable(str(error)) from error
 
     async def _again(self, shape: Shape, path: Path, workload: Workload) -> Workload:
         """The workload at its newest version, if nothing changed that triggers look at."""

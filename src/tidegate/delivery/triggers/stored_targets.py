@@ -149,6 +149,11 @@ class StoredTargets:
         changed: Object = msgspec.convert(tracked, resource.type)
         return changed
 
+    async def read(self, key: WorkloadKey) -> bytes | None:
+        """See `Targets`."""
+        document = await self._store.get(Key(*key))
+        return None if document is None else document.body
+
     async def build(self, workload: Workload, builds: Sequence[BuildTrigger]) -> None:
         """There are no BuildConfigs here."""
         del workload, builds

@@ -57,6 +57,10 @@ class Targets(Protocol):
         """
         ...
 
+    async def read(self, key: WorkloadKey) -> bytes | None:
+        """The object as it is now, as JSON; None when it is gone. Raises TargetUnavailable."""
+        ...
+
     async def build(self, workload: Workload, builds: Sequence[BuildTrigger]) -> None:
         """Start a build of a BuildConfig; raises as `write`."""
         ...

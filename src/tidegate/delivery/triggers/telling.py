@@ -83,6 +83,11 @@ class Telling:
         listing = await self._store.list(IMAGE_CHANGES.key)
         self._known = {each.key: read(IMAGE_CHANGES, each).status for each in listing.documents}
 
+    def reasons(self, workload: WorkloadKey) -> Sequence[str]:
+        """What holds a workload back, as it was last said."""
+        known = self._known.get(key_of(workload))
+        return () if known is None else known.reasons
+
     async def drop_others(self, kind: str, workloads: Collection[WorkloadKey]) -> None:
         """Forget the ImageChanges of workloads of a kind that are not among these."""
         kept = {key_of(each) for each in workloads}

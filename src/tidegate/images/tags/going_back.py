@@ -91,15 +91,18 @@ async def _answer(makes: Makes, call: Call, name: TagName, unit: "partial[Writte
 
 
 @dataclass(frozen=True, slots=True)
-class _Target:
-    """Which event is meant; without any of these the one before that named something else."""
+class Target:
+    """Which event is meant; without any of these the one before that named something else.
+
+    `time` is in seconds since the epoch.
+    """
 
     number: int | None = None
     image: str = ""
     time: float | None = None
 
 
-def _target(name: TagName, to: TagRollbackTarget) -> _Target:
+def _target(name: TagName, to: TagRollbackTarget) -> Target:
     """What a request asks for; `Invalid` when it does not ask for one thing."""
     given = [to.number is not None, bool(to.image), bool(to.time)]
     if sum(given) > 1:
@@ -110,10 +113,10 @@ def _target(name: TagName, to: TagRollbackTarget) -> _Target:
             time = epoch_seconds(to.time) + 0.999  # the whole second counts: clients see no more
         except ValueError as error:
             raise _invalid(name, invalid("to.time", to.time, "must be an RFC 3339 time")) from error
-    return _Target(to.number, to.image, time)
+    return Target(to.number, to.image, time)
 
 
-def roll_back(tx: Transaction, name: TagName, wanted: _Target, actor: Actor) -> Written:
+def roll_back(tx: Transaction, name: TagName, wanted: Target, actor: Actor) -> Written:
     """Let the tag name again what an event of its past named.
 
     `NotFound` without the tag, `Invalid` for an event that is not there or whose image is gone.
@@ -142,7 +145,7 @@ def _opened(tx: Transaction, name: TagName) -> Stream:
     return stream
 
 
-def _event(stream: Stream, name: TagName, wanted: _Target) -> TagEvent:
+def _event(stream: Stream, name: TagName, wanted: Target) -> TagEvent:
     """The event to go back to."""
     tx, number, tag = stream.tx, stream.repository_id, name.tag
     if wanted.number is not None:

@@ -1,0 +1,370 @@
+"""Rollout: workloads that follow a tag get its next image in steps, as long as it does well.
+
+Only the declaration and what makes one valid; `delivery.rollouts` decides. It is a brake on image
+triggers, no engine of its own: the workloads have their `image.openshift.io/triggers`.
+"""
+
+from collections.abc import Sequence
+from typing import Annotated
+from urllib.parse import urlsplit
+
+from msgspec import field
+
+from tidegate.apimachinery.errors import FieldError, invalid, not_supported, required
+from tidegate.apimachinery.meta import Object, Time, Wire, doc
+from tidegate.apimachinery.resource import Column, Resource, Strategy
+from tidegate.kinds.automaton import PatternInvalid
+from tidegate.kinds.durations import DurationInvalid, seconds_of
+from tidegate.kinds.pattern import glob_of
+from tidegate.oci.errors import NameInvalid, TagInvalid
+from tidegate.oci.name import RepositoryName, Tag
+
+ROLL_BACK, HOLD = "RollBack", "Hold"
+SUCCESS, FAILURE = "Success", "Failure"
+
+STEPS = 16
+GATES = 8
+ENTRIES = 32
+MOST = 100
+"""Rollouts of one project, each of which may call URLs every second."""
+COUNTS = 1000
+URL_LIMIT, QUERY_LIMIT = 2048, 4096
+LONGEST = 30 * 86400
+SHORTEST_INTERVAL = 1
+
+COMPARISONS = ("<", "<=", ">", ">=", "==", "!=")
+
+
+class HttpGate(Wire):
+    """A URL that has to answer well."""
+
+    url: Annotated[str, doc("http or https URL that is asked with GET.")]
+    status: Annotated[int, doc("The status that is good; any of 200 to 299 by default.")] = 0
+
+
+class PrometheusGate(Wire):
+    """A query whose value has to be in bounds."""
+
+    url: Annotated[str, doc("URL of Prometheus, without /api/v1.")]
+    query: Annotated[str, doc("The query: its value is that of its first sample.")]
+    condition: Annotated[str, doc("What the value has to be: `< 0.01`, with <, <=, >, >=, ==, !=.")]
+    no_data: Annotated[
+        str, doc("What it counts as when there is no sample: Failure (the default) or Success.")
+    ] = ""
+
+
+class RolloutStatusGate(Wire):
+    """The workloads of the step have to be rolled out, as `kubectl rollout status` says."""
+
+
+class RolloutGate(Wire):
+    """What has to be good for the next step; one of httpGet, prometheus and rolloutStatus."""
+
+    name: Annotated[str, doc("What the status calls it.")]
+    http_get: Annotated[HttpGate | None, doc("A URL that has to answer well.")] = None
+    prometheus: Annotated[PrometheusGate | None, doc("A query.")] = None
+    rollout_status: Annotated[
+        RolloutStatusGate | None,
+        doc("The state of the workloads, which takes something that runs them: a cluster."),
+    ] = None
+    interval: Annotated[str, doc("Between two looks: 10s by default.")] = ""
+    initial_delay: Annotated[
+        str, doc("Until the first look, once the workloads of the step have the image.")
+    ] = ""
+    successes: Annotated[int, doc("Good looks in a row that it takes: 1 by default.")] = 0
+    failures: Annotated[
+        int, doc("Bad looks in the whole step that are too many: 3 by default.")
+    ] = 0
+
+
+class RolloutStep(Wire):
+    """Workloads that get the image together."""
+
+    name: Annotated[str, doc("What the status calls it.")]
+    workloads: Annotated[
+        list[str], doc("Globs of names of workloads: web-canary.", list_type="set")
+    ] = field(default_factory=list)
+    match_labels: Annotated[
+        dict[str, str], doc("Labels that the workloads have: all of them count, with the names.")
+    ] = field(default_factory=dict)
+    pause: Annotated[
+        str, doc("How long the step lasts at least, once its workloads have the image: 10m.")
+    ] = ""
+    gates: Annotated[
+        list[RolloutGate], doc("What has to be good; without any those of the rollout.")
+    ] = field(default_factory=list)
+
+
+class RolloutSpec(Wire):
+    """Which tag, in which steps, and what has to be good."""
+
+    tag: Annotated[str, doc("The tag of this project that the workloads follow: STREAM:TAG.")] = ""
+    steps: Annotated[
+        list[RolloutStep],
+        doc("In this order. Workloads of the tag that no step names are of the last."),
+    ] = field(default_factory=list)
+    gates: Annotated[
+        list[RolloutGate], doc("What has to be good in each step that names no gates.")
+    ] = field(default_factory=list)
+    on_failure: Annotated[
+        str,
+        doc(
+            "RollBack (the default) lets the tag name again what it named before, whereupon the "
+            "workloads get that. Hold leaves everything as it is."
+        ),
+    ] = ""
+    deadline: Annotated[
+        str,
+        doc(
+            "How long a step may take beyond its pause before it has failed: 10m by default. Time "
+            "in which policies hold a workload back does not count."
+        ),
+    ] = ""
+    retry: Annotated[str, doc("Digest of an image that failed and is to be tried once more.")] = ""
+    suspend: Annotated[bool, doc("Whether the rollout stays where it is for now.")] = False
+
+
+class GateStatus(Wire):
+    """How one gate of the step goes."""
+
+    name: Annotated[str, doc("The gate.")] = ""
+    successes: Annotated[int, doc("Good looks in a row.")] = 0
+    failures: Annotated[int, doc("Bad looks in this step.")] = 0
+    last: Annotated[Time, doc("When it was last looked at.")] = ""
+    message: Annotated[str, doc("What was seen.")] = ""
+
+
+class RolloutCondition(Wire):
+    """How it goes, in one respect."""
+
+    type: Annotated[str, doc("Complete: whether everything runs what the tag names.")] = ""
+    status: Annotated[str, doc("True, False or Unknown.")] = ""
+    last_transition_time: Annotated[Time, doc("When the status became so.")] = ""
+    reason: Annotated[str, doc("Why, in a word, for programs.")] = ""
+    message: Annotated[str, doc("Why, for people.")] = ""
+
+
+class PastRollout(Wire):
+    """A rollout that is over."""
+
+    image: Annotated[str, doc("The image.")] = ""
+    outcome: Annotated[str, doc("Complete, RolledBack, Held or Superseded.")] = ""
+    message: Annotated[str, doc("Why.")] = ""
+    ended: Annotated[Time, doc("When it was over.")] = ""
+
+
+class RolloutStatus(Wire):
+    """How far it is. Images are the digest where there is one."""
+
+    observed_generation: Annotated[int, doc("The generation that this is about.")] = 0
+    phase: Annotated[
+        str, doc("Idle, Progressing, RollingBack, Complete, RolledBack, Held or Suspended.")
+    ] = ""
+    step: Annotated[int, doc("The step that it is at, from 1.")] = 0
+    step_name: Annotated[str, doc("Its name.")] = ""
+    stable: Annotated[str, doc("The image that did well last.")] = ""
+    target: Annotated[str, doc("The image that is rolled out.")] = ""
+    step_started: Annotated[Time, doc("When the step began.")] = ""
+    step_updated: Annotated[Time, doc("When all of its workloads had the image.")] = ""
+    gates: Annotated[list[GateStatus], doc("The gates of the step.", list_type="atomic")] = field(
+        default_factory=list
+    )
+    failed: Annotated[
+        list[str],
+        doc("Images that failed, which are not tried again by themselves.", list_type="atomic"),
+    ] = field(default_factory=list)
+    message: Annotated[str, doc("How it goes, for people.")] = ""
+    conditions: Annotated[list[RolloutCondition], doc("How it goes.", merge_key="type")] = field(
+        default_factory=list
+    )
+    history: Annotated[
+        list[PastRollout], doc("Rollouts that are over, the newest first.", list_type="atomic")
+    ] = field(default_factory=list)
+
+
+class Rollout(Object):
+    """Rollout gives the next image of a tag to the workloads that follow it in steps.
+
+    After each step its gates have to be good: then the next one follows, else the tag goes back.
+    """
+
+    spec: Annotated[RolloutSpec, doc("Which tag, in which steps.")] = field(
+        default_factory=RolloutSpec
+    )
+    status: Annotated[RolloutStatus, doc("How far it is; set by the server.")] = field(
+        default_factory=RolloutStatus
+    )
+
+
+def _prepare(new: Rollout, old: Rollout | None) -> None:
+    new.status = RolloutStatus() if old is None else old.status
+    new.spec.on_failure = new.spec.on_failure or ROLL_BACK
+    new.spec.deadline = new.spec.deadline or "10m"
+    for gate in (*new.spec.gates, *(each for step in new.spec.steps for each in step.gates)):
+        gate.interval = gate.interval or "10s"
+        gate.successes = gate.successes or 1
+        gate.failures = gate.failures or 3
+        if gate.prometheus is not None:
+            gate.prometheus.no_data = gate.prometheus.no_data or FAILURE
+
+
+def _validate(new: Rollout, _old: Rollout | None) -> Sequence[FieldError]:
+    spec = new.spec
+    faults = _tag_faults(new)
+    if spec.on_failure not in (ROLL_BACK, HOLD):
+        faults.append(not_supported("spec.onFailure", spec.on_failure, (ROLL_BACK, HOLD)))
+    faults += _duration_faults("spec.deadline", spec.deadline)
+    if not spec.steps:
+        faults.append(required("spec.steps"))
+    if len(spec.steps) > STEPS:
+        faults.append(_too_many("spec.steps", len(spec.steps), STEPS))
+    for index, step in enumerate(spec.steps[:STEPS]):
+        faults += _step_faults(f"spec.steps[{index}]", step)
+    return [*faults, *_gates_faults("spec.gates", spec.gates)]
+
+
+def _tag_faults(rollout: Rollout) -> list[FieldError]:
+    tag = rollout.spec.tag
+    if not tag:
+        return [required("spec.tag")]
+    stream, colon, name = tag.partition(":")
+    if not colon:
+        return [invalid("spec.tag", tag, "must be STREAM:TAG, of this project")]
+    try:
+        RepositoryName.parse(f"{rollout.metadata.namespace or 'project'}/{stream}")
+        Tag.parse(name)
+    except (NameInvalid, TagInvalid) as error:
+        return [invalid("spec.tag", tag, str(error))]
+    return []
+
+
+def _step_faults(path: str, step: RolloutStep) -> list[FieldError]:
+    faults = [] if step.name else [required(f"{path}.name")]
+    if len(step.workloads) > ENTRIES:
+        faults.append(_too_many(f"{path}.workloads", len(step.workloads), ENTRIES))
+    for index, each in enumerate(step.workloads[:ENTRIES]):
+        where = f"{path}.workloads[{index}]"
+        try:
+            if not each:
+                faults.append(required(where))
+            else:
+                glob_of(each)
+        except PatternInvalid as error:
+            faults.append(invalid(where, each, str(error)))
+    if step.pause:
+        faults += _duration_faults(f"{path}.pause", step.pause)
+    return [*faults, *_gates_faults(f"{path}.gates", step.gates)]
+
+
+def _gates_faults(path: str, gates: Sequence[RolloutGate]) -> list[FieldError]:
+    faults = []
+    if len(gates) > GATES:
+        faults.append(_too_many(path, len(gates), GATES))
+    if len({each.name for each in gates}) < len(gates):
+        faults.append(invalid(path, len(gates), "two gates have the same name"))
+    for index, gate in enumerate(gates[:GATES]):
+        faults += _gate_faults(f"{path}[{index}]", gate)
+    return faults
+
+
+def _gate_faults(path: str, gate: RolloutGate) -> list[FieldError]:
+    faults = [] if gate.name else [required(f"{path}.name")]
+    kinds = [each for each in (gate.http_get, gate.prometheus, gate.rollout_status) if each]
+    if len(kinds) != 1:
+        why = "must have one of httpGet, prometheus and rolloutStatus"
+        faults.append(invalid(path, gate.name, why))
+    faults += _duration_faults(f"{path}.interval", gate.interval, SHORTEST_INTERVAL)
+    if gate.initial_delay:
+        faults += _duration_faults(f"{path}.initialDelay", gate.initial_delay)
+    for name, count in (("successes", gate.successes), ("failures", gate.failures)):
+        if not 1 <= count <= COUNTS:
+            faults.append(invalid(f"{path}.{name}", count, f"must be between 1 and {COUNTS}"))
+    if gate.http_get is not None:
+        faults += _url_faults(f"{path}.httpGet.url", gate.http_get.url)
+        status = gate.http_get.status
+        if status and not 200 <= status < 600:
+            faults.append(invalid(f"{path}.httpGet.status", status, "must be a status"))
+    if gate.prometheus is not None:
+        faults += _prometheus_faults(f"{path}.prometheus", gate.prometheus)
+    return faults
+
+
+def _prometheus_faults(path: str, gate: PrometheusGate) -> list[FieldError]:
+    faults = _url_faults(f"{path}.url", gate.url)
+    if not 0 < len(gate.query) <= QUERY_LIMIT:
+        why = f"must have up to {QUERY_LIMIT} characters"
+        faults.append(invalid(f"{path}.query", gate.query[:100], why))
+    if condition_of(gate.condition) is None:
+        why = "must be a comparison with a number, such as `< 0.01`"
+        faults.append(invalid(f"{path}.condition", gate.condition, why))
+    if gate.no_data not in (SUCCESS, FAILURE):
+        faults.append(not_supported(f"{path}.noData", gate.no_data, (SUCCESS, FAILURE)))
+    return faults
+
+
+def condition_of(text: str) -> tuple[str, float] | None:
+    """A comparison and a number; None for text that is none."""
+    stripped = text.strip()
+    sign = stripped.rstrip("0123456789.eE+-_ \t")
+    number = stripped[len(sign) :].strip()
+    if sign not in COMPARISONS or "_" in number:
+        return None
+    try:
+        return sign, float(number)
+    except ValueError:
+        return None
+
+
+def _url_faults(path: str, url: str) -> list[FieldError]:
+    why = ""
+    try:
+        parts = urlsplit(url)
+        if parts.scheme not in ("http", "https") or not parts.hostname or parts.port == 0:
+            why = "must be an http or https URL of a host"
+        elif parts.username is not None or parts.password is not None:
+            why = "must not contain credentials, which everybody who may read this would see"
+    except ValueError:
+        why = "must be a URL"
+    if len(url) > URL_LIMIT or not url.isprintable() or " " in url:
+        why = f"must be a URL of at most {URL_LIMIT} characters"
+    return [invalid(path, url[:URL_LIMIT], why)] if why else []
+
+
+def _duration_faults(path: str, text: str, least: int = 0) -> list[FieldError]:
+    try:
+        seconds = seconds_of(text)
+    except DurationInvalid as error:
+        return [invalid(path, text, str(error))]
+    if not least <= seconds <= LONGEST:
+        return [invalid(path, text, f"must be between {least}s and 30d")]
+    return []
+
+
+def _too_many(path: str, count: int, most: int) -> FieldError:
+    return invalid(path, count, f"may not have more than {most} entries")
+
+
+def _step(rollout: Rollout) -> str:
+    status = rollout.status
+    if not status.step:
+        return ""
+    return f"{status.step}/{len(rollout.spec.steps)} {status.step_name}"
+
+
+ROLLOUTS = Resource(
+    group="tidegate.io",
+    version="v1",
+    kind="Rollout",
+    plural="rollouts",
+    type=Rollout,
+    namespaced=True,
+    columns=(
+        Column("Tag", lambda each, _now: each.spec.tag, "The tag that is followed."),
+        Column("Phase", lambda each, _now: each.status.phase, "How it goes."),
+        Column("Step", lambda each, _now: _step(each), "How far it is."),
+        Column("Message", lambda each, _now: each.status.message, "How it goes, for people."),
+        Column("Stable", lambda each, _now: each.status.stable, "What did well.", priority=1),
+        Column("Target", lambda each, _now: each.status.target, "What is next.", priority=1),
+    ),
+    strategy=Strategy(prepare=_prepare, validate=_validate, counts_generation=True),
+)
