@@ -43,6 +43,13 @@ def far(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Upstream]:
 
 
 @pytest.fixture(scope="module")
+def docker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Upstream]:
+    """Docker's own registry, open to all."""
+    with docker_registry(tmp_path_factory.mktemp("docker")) as upstream:
+        yield upstream
+
+
+@pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A server that may call the others, which are on this machine."""
     data = tmp_path_factory.mktemp("imports") / "data"
@@ -460,14 +467,107 @@ def test_an_import_is_in_the_audit_log(server: Server, shop: Shop) -> None:
     assert event["source"] == "127.0.0.1"
 
 
+# without a client that waits
+
+
+def wish(shop: Shop, tag: str, source: str, **more: Any) -> httpx.Response:
+    """What `oc tag --source=docker` sends."""
+    policy = {"insecure": True, "importMode": "Legacy", **more}
+    wanted = {
+        "name": tag,
+        "from": {"kind": "DockerImage", "name": source},
+        "generation": 0,
+        "importPolicy": policy,
+        "referencePolicy": {"type": "Source"},
+    }
+    body = {"metadata": {"name": f"web:{tag}"}, "tag": wanted}
+    return shop.admin.put(shop.path("imagestreamtags", f"web:{tag}"), body)
+
+
+def spec_of(shop: Shop, tag: str) -> Json:
+    found = shop.stream()["spec"]["tags"]
+    return next(dict(each) for each in found if each["name"] == tag)
+
+
+def settled(shop: Shop, tag: str) -> bool:
+    """Whether the tag says what became of what is wanted of it now."""
+    wanted = spec_of(shop, tag)["generation"]
+    for each in shop.stream()["status"].get("tags", ()):
+        if each["tag"] == tag:
+            said = [*(each.get("items") or ())[:1], *each.get("conditions", ())]
+            return max(one["generation"] for one in said) >= wanted
+    return False
+
+
+def test_a_tag_that_is_wanted_is_imported_soon_and_again_when_it_is_asked_for(
+    shop: Shop, docker: Upstream
+) -> None:
+    """Statement 1: writing generation 0 imports, another number is no wish at all."""
+    first, second = small_image(f"{shop.name} 1"), small_image(f"{shop.name} 2")
+    place = f"{docker.address}/{shop.name}/far"
+    with docker.client() as client:
+        client.push(f"{shop.name}/far", first, "1")
+        assert wish(shop, "1", f"{place}:1").status_code == 201
+        wait_until(lambda: settled(shop, "1"), what="the import")
+        assert [each["image"] for each in shop.events("1")] == [first.digest]
+        assert shop.pulled("1").content == first.manifest.data
+        client.push(f"{shop.name}/far", second, "1")
+    stream = shop.stream()
+    stream["spec"]["tags"][0]["generation"] = 7
+    before = stream["metadata"]["generation"]
+    path = shop.path("imagestreams", "web")
+    assert shop.admin.put(path, stream).json()["metadata"]["generation"] == before
+    stream = shop.stream()
+    stream["spec"]["tags"][0]["generation"] = 0
+    assert shop.admin.put(path, stream).json()["metadata"]["generation"] == before + 1
+    wait_until(lambda: len(shop.events("1")) == 2, what="another import")
+    assert shop.events("1")[0]["image"] == second.digest
+
+
+def test_another_import_mode_imports_anew_and_being_scheduled_does_not(
+    shop: Shop, docker: Upstream
+) -> None:
+    """Statement 2."""
+    multi = index(small_image(shop.name), small_image(shop.name, "arm64"))
+    with docker.client() as client:
+        client.push(f"{shop.name}/far", multi, "1")
+    with FaultProxy(docker.url) as proxy:
+        assert wish(shop, "1", f"{proxy.address}/{shop.name}/far:1").status_code == 201
+        wait_until(lambda: settled(shop, "1"), what="the import")
+        before = spec_of(shop, "1")["generation"], proxy.count("manifest", "GET")
+        path = shop.path("imagestreams", "web")
+
+        def policy(**changed: Any) -> int:
+            stream = shop.stream()
+            stream["spec"]["tags"][0]["importPolicy"] |= changed
+            return int(shop.admin.put(path, stream).json()["metadata"]["generation"])
+
+        grown = policy(scheduled=True)
+        assert grown == before[0] + 1
+        assert spec_of(shop, "1")["generation"] == before[0]
+        assert policy(importMode="PreserveOriginal") == grown + 1
+        wait_until(lambda: len(shop.events("1")) == 2, what="another import")
+        assert shop.events("1")[0]["image"] == multi.digest
+
+
+def test_a_failed_import_is_not_tried_again_until_somebody_asks(
+    shop: Shop, docker: Upstream
+) -> None:
+    """Statement 4: not by any other change of the stream either."""
+    with FaultProxy(docker.url) as proxy:
+        proxy.when(asks("manifest"), Answer(401))
+        assert wish(shop, "1", f"{proxy.address}/{shop.name}/far:1").status_code == 201
+        wait_until(lambda: settled(shop, "1"), what="the failure")
+        asked = proxy.count("manifest")
+        place = shop.put(small_image(shop.name), "1")
+        assert wish(shop, "2", f"{place}:1").status_code == 201
+        wait_until(lambda: settled(shop, "2"), what="the import of another tag")
+        assert proxy.count("manifest") == asked
+        condition = shop.stream()["status"]["tags"][0]["conditions"][0]
+        assert condition["reason"] == "Unauthorized"
+
+
 # a registry that fails
-
-
-@pytest.fixture(scope="module")
-def docker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Upstream]:
-    """Docker's own registry, open to all."""
-    with docker_registry(tmp_path_factory.mktemp("docker")) as upstream:
-        yield upstream
 
 
 def test_dockers_own_registry_is_imported_from(shop: Shop, docker: Upstream) -> None:
