@@ -3,8 +3,10 @@
 Like `registry_client`, it does what a test says, right or wrong, and raises nothing.
 """
 
+import contextlib
 import hashlib
 import secrets
+import socket
 from base64 import urlsafe_b64encode
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -117,6 +119,13 @@ class KubeClient:
         assert answer.status_code == 200, answer.text
         found: dict[str, Any] = answer.json()
         return found
+
+
+def hang_up(answer: httpx.Response) -> None:
+    """End at once what another thread reads: a watch would go on until its timeout."""
+    connection = answer.extensions["network_stream"].get_extra_info("socket")
+    with contextlib.suppress(OSError):  # ended already
+        connection.shutdown(socket.SHUT_RDWR)
 
 
 def kube_client(server: Server, name: str = USERNAME, password: str = PASSWORD) -> KubeClient:

@@ -10,7 +10,7 @@ from typing import Any
 
 import httpx
 
-from tests.kube_client import KubeClient
+from tests.kube_client import KubeClient, hang_up
 
 Known = dict[tuple[str, str], tuple[str, Any]]
 """(namespace, name) -> (resourceVersion, data)."""
@@ -24,6 +24,7 @@ class Informer:
         self._path = path
         self._timeout = timeout
         self._stopping = threading.Event()
+        self._answer: httpx.Response | None = None  # the watch that is read
         self.broken = 0  # watches that ended by an error of the connection or a 503
         self.faults: list[str] = []
         listed = client.read(path)
@@ -37,12 +38,13 @@ class Informer:
 
     def __exit__(self, *ignored: object) -> None:
         self._stopping.set()
+        if self._answer is not None:
+            hang_up(self._answer)
         self._thread.join(60)
 
     def stop(self) -> None:
         """End it, and fail with what was wrong with the events."""
-        self._stopping.set()
-        self._thread.join(60)
+        self.__exit__()
         assert not self._thread.is_alive()
         assert not self.faults, self.faults[:3]
 
@@ -55,8 +57,8 @@ class Informer:
             try:
                 self._watch()
             except httpx.TransportError:
-                self.broken += 1
-                self._stopping.wait(0.1)
+                if not self._stopping.wait(0.1):
+                    self.broken += 1
             except (KeyError, ValueError) as error:
                 self.faults.append(repr(error))
 
@@ -68,6 +70,9 @@ class Informer:
             "allowWatchBookmarks": "true",
         }
         with self._client.http.stream("GET", self._path, params=params) as answer:
+            self._answer = answer
+            if self._stopping.is_set():
+                return
             if answer.status_code == 503:
                 self.broken += 1
                 self._stopping.wait(0.1)

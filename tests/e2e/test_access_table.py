@@ -421,7 +421,7 @@ def ask(scene: Scene, cell: Cell, letter: str) -> httpx.Response:
         case "list":
             return user.get(path)
         case "watch":
-            return user.get(path, watch="true", timeoutSeconds=1)
+            return opened(user, path)
         case "create" if "/" in cell.resource:
             return user.post(url, {})
         case "create":
@@ -442,6 +442,14 @@ def ask(scene: Scene, cell: Cell, letter: str) -> httpx.Response:
     else:
         body["metadata"].setdefault("annotations", {})[NOTE] = f"{letter}-put"
     return user.put(url, body)
+
+
+def opened(user: KubeClient, path: str) -> httpx.Response:
+    """The head of a watch, or the whole of a refusal."""
+    with user.http.stream("GET", path, params={"watch": "true", "timeoutSeconds": "5"}) as answer:
+        if answer.is_error:
+            answer.read()
+        return answer
 
 
 @pytest.mark.parametrize(

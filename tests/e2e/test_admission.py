@@ -8,22 +8,23 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.e2e.conftest import Start
 from tests.images import small_image
 from tests.kube_client import KubeClient, kube_client
 from tests.registry_client import client_of
-from tests.server import Server
+from tests.server import Server, serving
 
 SECRET = "s" * 40
 STREAMS = "/apis/image.openshift.io/v1/namespaces/shop/imagestreams"
 
 
-@pytest.fixture
-def running(start: Start) -> Server:
-    server = start(settings={"admission_secret": SECRET})
-    with client_of(server) as client:
-        client.push("shop/web", small_image("one"), "v1")
-    return server
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    data = tmp_path_factory.mktemp("admission") / "data"
+    with serving(Server(data, workers=1, settings={"admission_secret": SECRET})) as server:
+        with client_of(server) as client:
+            client.push("shop/web", small_image("one"), "v1")
+        yield server
+    assert "Traceback" not in server.log, server.log
 
 
 @pytest.fixture
@@ -109,7 +110,9 @@ def test_an_odd_name_in_a_build_is_nothing_of_ours(running: Server, name: str) -
 
 
 def test_an_image_that_may_not_run_is_refused(running: Server, kube: KubeClient) -> None:
-    tag = kube.read(STREAMS.replace("imagestreams", "imagestreamtags/web:v1"))
+    with client_of(running) as client:
+        client.push("shop/bad", small_image("bad"), "v1")
+    tag = kube.read(STREAMS.replace("imagestreams", "imagestreamtags/bad:v1"))
     name = tag["image"]["metadata"]["name"]
     deny = {"metadata": {"annotations": {"images.openshift.io/deny-execution": "true"}}}
     path = f"/apis/image.openshift.io/v1/images/{name}"

@@ -3,6 +3,7 @@
 Numbers are those of the tricky behaviours in OpenShift's own handling of streams.
 """
 
+import contextlib
 import json
 import threading
 from collections.abc import Iterator
@@ -21,6 +22,7 @@ from tests.kube_client import (
     RBAC,
     KubeClient,
     add_user,
+    hang_up,
     kube_client,
     log_in,
     project,
@@ -369,14 +371,17 @@ class Watching:
 
     def __init__(self, client: KubeClient, path: str, **params: Any) -> None:
         self.events: list[dict[str, Any]] = []
+        self._answer: httpx.Response | None = None
         self._thread = threading.Thread(target=self._read, args=(client, path, params))
         self._thread.start()
 
     def _read(self, client: KubeClient, path: str, params: dict[str, Any]) -> None:
-        every = {"watch": "true", "timeoutSeconds": "10", **params}
-        with client.http.stream("GET", path, params=every, timeout=httpx.Timeout(30)) as lines:
-            for line in lines.iter_lines():
-                self.events.append(json.loads(line))
+        every = {"watch": "true", "timeoutSeconds": "30", **params}
+        with client.http.stream("GET", path, params=every, timeout=httpx.Timeout(60)) as lines:
+            self._answer = lines
+            with contextlib.suppress(httpx.RemoteProtocolError):  # hung up by `leave`
+                for line in lines.iter_lines():
+                    self.events.append(json.loads(line))
 
     def kinds(self) -> list[str]:
         return [each["type"] for each in self.events]
@@ -387,6 +392,13 @@ class Watching:
         assert self.kinds() == list(kinds)
 
     def end(self) -> None:
+        """Wait for the end that the server makes."""
+        self._thread.join()
+
+    def leave(self) -> None:
+        """End it without waiting, after an event."""
+        assert self._answer is not None
+        hang_up(self._answer)
         self._thread.join()
 
 
@@ -409,7 +421,7 @@ def test_19_a_watch_shows_the_stream_as_it_is_and_then_each_change(
     from_zero.wait("ADDED", "MODIFIED", "DELETED")
     assert from_zero.events[-1]["object"]["metadata"]["uid"] == made["metadata"]["uid"]
     for watching in (from_list, from_zero):
-        watching.end()
+        watching.leave()
 
 
 def test_20_a_streaming_list_ends_with_a_bookmark_that_says_so(
@@ -439,7 +451,7 @@ def test_a_stream_that_leaves_a_selection_is_told_as_deleted(admin: KubeClient, 
     watching.wait("ADDED")
     admin.patch(f"{SHOP}/{name}", {"metadata": {"labels": {"seen": "no"}}})
     watching.wait("ADDED", "DELETED")
-    watching.end()
+    watching.leave()
 
 
 def test_23_a_limit_on_images_stops_what_adds_one_and_nothing_else(
