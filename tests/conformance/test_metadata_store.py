@@ -16,6 +16,7 @@ from tests.conformance import postgresql
 from tests.conformance.metadata_store import APP, MetadataStoreSuite, image, opened, push, using
 from tests.conformance.metadata_store_blobs import MetadataBlobsSuite
 from tests.conformance.metadata_store_cached import MetadataCachedSuite
+from tests.conformance.metadata_store_followed import MetadataFollowedSuite
 from tests.conformance.metadata_store_imports import MetadataImportsSuite
 from tests.conformance.metadata_store_jobs import MetadataJobsSuite
 from tests.conformance.metadata_store_origins import MetadataOriginsSuite
@@ -39,6 +40,7 @@ class Suites(
     MetadataWatchSuite,
     MetadataUsageSuite,
     MetadataJobsSuite,
+    MetadataFollowedSuite,
     MetadataImportsSuite,
     MetadataOriginsSuite,
     MetadataCachedSuite,

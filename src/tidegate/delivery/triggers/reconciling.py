@@ -23,6 +23,9 @@ from tidegate.delivery.triggers.telling import Telling
 from tidegate.delivery.triggers.workload import Source, Workload, WorkloadKey
 from tidegate.oci.name import RepositoryName
 
+SELECTIONS = 100
+"""Of one stream whose tags are kept up to date without anybody's asking."""
+
 
 class Gate(Protocol):
     """Who else has a say in when a workload gets an image, beside policies."""
@@ -205,7 +208,10 @@ class Reconciler:
             tag = await self._tags.newest(source.stream, selection)
             if tag is None:
                 return None
-            self._newest.setdefault(source.stream, {})[selection] = tag
+            newest = self._newest.setdefault(source.stream, {})
+            if len(newest) > SELECTIONS:
+                newest.clear()
+            newest[selection] = tag
             candidate = await self._candidate(Source(source.stream, tag))
             if candidate is not None:
                 return Chosen(Source(source.stream, tag), candidate)

@@ -21,16 +21,31 @@ class Rules:
     def __init__(self) -> None:
         self._policies: dict[str, dict[str, Policy]] = {}
         self._approvals: dict[str, dict[str, Approval]] = {}
+        self._changed: set[Key] | None = None
 
     async def load(self, store: ObjectStore) -> None:
-        """Read all of them."""
-        self._policies, self._approvals = {}, {}
-        for resource in RESOURCES:
-            for document in (await store.list(resource)).documents:
-                self.put(document.key, document.body)
+        """Read all of them; what was known counts until then, and what is told meanwhile more."""
+        self._changed = set()
+        read = [each for one in RESOURCES for each in (await store.list(one)).documents]
+        told, self._changed = self._changed, None
+        there = {each.key: each.body for each in read if each.key not in told}
+        for key in self._known() - there.keys() - told:
+            self.put(key, None)
+        for key, body in there.items():
+            self.put(key, body)
+
+    def _known(self) -> set[Key]:
+        found = set()
+        for project, policies in self._policies.items():
+            found |= {Key(TRIGGER_POLICIES.key, project, name) for name in policies}
+        for project, approvals in self._approvals.items():
+            found |= {Key(IMAGE_APPROVALS.key, project, name) for name in approvals}
+        return found
 
     def put(self, key: Key, body: bytes | None) -> None:
         """Know one as it is now; None for one that is gone."""
+        if self._changed is not None:
+            self._changed.add(key)
         kept: dict[str, dict[str, object]] = (
             self._policies if key.resource == TRIGGER_POLICIES.key else self._approvals  # type: ignore[assignment]
         )

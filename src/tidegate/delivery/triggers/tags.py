@@ -25,8 +25,10 @@ from tidegate.oci.pull_spec import PullSpec, PullSpecInvalid
 _SPEC = msgspec.json.Decoder(TagReference)
 
 PAGE = 1000
-TAGS = 20_000
+TAGS = 5_000
 """Tags of a stream, those that changed last, among which a selection looks for the newest."""
+SELECTIONS = 1_000
+"""Selections of streams whose newest tag is remembered; beyond that all are looked for anew."""
 IN_LOOP = 20
 """Tags that are compared with a pattern in the event loop."""
 
@@ -51,6 +53,8 @@ class Tags:
 
     async def newest(self, stream: RepositoryName, selection: Selection) -> str | None:
         """The tag that a selection chooses of a stream; None when there is none."""
+        if len(self._newest) > SELECTIONS:
+            self._newest.clear()
         known = self._newest.setdefault((stream, selection), _Newest(selection))
         return await known.look(
             lambda before, since: followed_tags.changed_last(

@@ -23,10 +23,11 @@ from tidegate.remote.errors import RemoteError
 _LOG = logging.getLogger(__name__)
 
 PAGE = 500
-WATCH_SECONDS = 300
-"""A watch is ended by the server after so many to twice as many seconds, so that none is stale."""
-SILENCE = WATCH_SECONDS * 2 + 60.0
-"""Seconds without a byte after which a watch is taken for broken; bookmarks come each minute."""
+WATCH_SECONDS = 60
+"""A watch is ended by the server after so many to twice as many seconds."""
+SILENCE = WATCH_SECONDS * 2 + 15.0
+"""Seconds without a byte after which a watch is taken for broken: the network may have forgotten a
+connection without a word."""
 EVENT_LIMIT = 16 * 1024 * 1024
 PAUSES = (0.2, 1.0, 2.0, 4.0, 8.0, 16.0, 30.0)
 """Seconds after each failure in a row, at odds with others."""
@@ -84,9 +85,15 @@ class Listener(Protocol):
 
 
 class Follower:
-    """Follows one resource of a cluster, in all namespaces."""
+    """Follows one resource of a cluster, in all namespaces.
 
-    def __init__(self, client: ClusterClient, path: Path, listener: Listener) -> None:
+    One that is `optional` may also be one that we may not read: there is nothing of it then.
+    """
+
+    def __init__(
+        self, client: ClusterClient, path: Path, listener: Listener, *, optional: bool = False
+    ) -> None:
+        self._optional = optional
         self._client = client
         self._path = path
         self._listener = listener
@@ -104,13 +111,14 @@ class Follower:
             except WatchExpired:
                 self._version = ""
             except ObjectMissing:  # a kind of its own, which may be installed later
-                self._version = ""
-                self._none()
-                await asyncio.sleep(MISSING_SECONDS)
+                await self._have_none()
             except (RemoteError, msgspec.DecodeError, UnicodeDecodeError) as error:
                 await self._rest(error)
 
     async def _rest(self, error: Exception) -> None:
+        if self._optional and isinstance(error, ClusterRefused) and error.code == 403:
+            await self._have_none()
+            return
         if isinstance(error, ClusterRefused | msgspec.DecodeError):
             self._version = ""  # whatever it was, it is not to be gone on from
         pause = PAUSES[min(self._failures, len(PAUSES) - 1)]
@@ -119,9 +127,12 @@ class Follower:
         log("following %s failed, again in %.0f s: %s", self._path, pause, error)
         await asyncio.sleep(pause * random.uniform(0.75, 1.25))  # noqa: S311  no secret
 
-    def _none(self) -> None:
+    async def _have_none(self) -> None:
+        """Tell that there are no objects, and look again later."""
+        self._version = ""
         self._listener.begin()
         self._listener.complete()
+        await asyncio.sleep(MISSING_SECONDS)
 
     async def _list(self) -> str:
         """Tell of all objects; the version that they were listed at."""

@@ -94,7 +94,7 @@ def client_of(answer: Callable[..., Any], **access: Any) -> ClusterClient:
 
 
 def follow(
-    monkeypatch: pytest.MonkeyPatch, *answers: Any
+    monkeypatch: pytest.MonkeyPatch, *answers: Any, optional: bool = False
 ) -> tuple[list[str], list[dict[str, str]]]:
     """What a listener is told, and what was asked, until the answers are used up."""
     monkeypatch.setattr(watching, "PAUSES", (0.0,))
@@ -103,7 +103,7 @@ def follow(
     async def run() -> tuple[list[str], list[dict[str, str]]]:
         script, told = Script(*answers), Told()
         client = client_of(script)
-        task = asyncio.ensure_future(Follower(client, PODS, told).run())
+        task = asyncio.ensure_future(Follower(client, PODS, told, optional=optional).run())
         await asyncio.wait_for(script.over.wait(), 10)
         task.cancel()
         await asyncio.wait({task})
@@ -196,6 +196,15 @@ def test_a_kind_that_the_cluster_does_not_have_has_no_objects(
 ) -> None:
     words, _ = follow(monkeypatch, refused(404), refused(404), page("10", pod("a", "1")))
     assert [each for each in words if each != "begin"] == ["complete", "complete", "a", "complete"]
+
+
+def test_of_a_kind_that_we_may_do_without_and_not_read_there_is_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    words, _ = follow(monkeypatch, refused(403), page("10", pod("a", "1")), optional=True)
+    assert words == ["begin", "begin", "complete", "begin", "a", "complete"]
+    words, _ = follow(monkeypatch, refused(403), page("10", pod("a", "1")))
+    assert words == ["begin", "begin", "a", "complete"]
 
 
 def test_a_list_that_breaks_in_the_middle_begins_anew(monkeypatch: pytest.MonkeyPatch) -> None:
