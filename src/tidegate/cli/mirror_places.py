@@ -27,6 +27,7 @@ class Nowhere:
     """A target that is not there yet, for a dry run; see `Target`."""
 
     vouches = False
+    hint = ""
 
     def __init__(self, name: str) -> None:
         self.name = name

@@ -10,7 +10,7 @@ from functools import partial
 from tidegate.delivery.mirrors.errors import NotCopied
 from tidegate.delivery.mirrors.local_upload import Local
 from tidegate.delivery.mirrors.places import Held
-from tidegate.images import pushes
+from tidegate.images import point_in_time, pushes
 from tidegate.images.kinds.image import Image
 from tidegate.images.pushes import ImageGone, Pushed
 from tidegate.images.streams.stream import IMPORT, Actor, Change, Stream
@@ -44,6 +44,9 @@ class LocalManifest:
         Raises `NotCopied`, `StreamRefused` and `ProjectGone`.
         """
         held, local = self._held, self._local
+        for tag in named:
+            if point_in_time.is_reserved(tag):
+                raise NotCopied(f"{tag} means another tag as it was at a time: nobody may push it")
         config = None if self._parsed.config is None else self._parsed.config.digest
         pushed = Pushed(self._repository, held.digest, held.media_type, held.content, config, named)
         while True:

@@ -6,7 +6,8 @@ it was imported and from where. Invariant: bytes that the source did not send ar
 whoever else in the registry has them.
 """
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
 
 from tidegate.delivery.mirrors.errors import NotCopied
 from tidegate.delivery.mirrors.local_manifest import LocalManifest
@@ -15,11 +16,14 @@ from tidegate.delivery.mirrors.places import Content, Held, Place
 from tidegate.images import deletes, incoming
 from tidegate.images.streams.opening import opened
 from tidegate.images.streams.stream import Actor
-from tidegate.metastore import links, manifests, projects, tag_events, tags
+from tidegate.metastore import links, manifests, origins, projects, tag_events, tags
 from tidegate.metastore.database import Transaction
 from tidegate.oci.digest import Digest
 from tidegate.oci.errors import DigestMismatch, OciError
 from tidegate.oci.name import RepositoryName, Tag, parse_reference
+from tidegate.oci.pull_spec import PullSpec
+from tidegate.remote.gateway import Registries
+from tidegate.remote.location import Location
 from tidegate.storage.errors import UploadBusy
 
 _PAGE = 1000
@@ -32,9 +36,16 @@ class LocalPlace:
     hint = ""
     domain = ""
 
-    def __init__(self, local: Local, repository: RepositoryName) -> None:
+    def __init__(
+        self,
+        local: Local,
+        repository: RepositoryName,
+        upstream: Callable[[bool], Registries] | None = None,
+    ) -> None:
+        """`upstream` gives the registries, insecure or not, that imported images came from."""
         self._local = local
         self._database = local.database
+        self._upstream = upstream
         self.repository = repository
 
     @property
@@ -61,14 +72,32 @@ class LocalPlace:
 
     async def blob(self, digest: Digest, size: int, offset: int) -> AsyncGenerator[bytes, None]:
         if await self.blob_size(digest) is None:
-            raise NotCopied(f"{self.name} does not have the bytes of {digest}")
+            async with aclosing(self._elsewhere(digest, size, offset)) as pieces:
+                async for piece in pieces:
+                    yield piece
+            return
         with await self._local.store.open(digest) as found:
-            if found.size != size:
-                raise NotCopied(
-                    f"{self.name}: {digest} has {found.size} bytes, {size} are announced"
-                )
+            self._check_size(digest, found.size, size)
             async for piece in found.read(offset, size - offset):
                 yield piece
+
+    async def _elsewhere(
+        self, digest: Digest, size: int, offset: int
+    ) -> AsyncGenerator[bytes, None]:
+        """A blob of an imported image, from the registry that it was imported from."""
+        found = await origins.of_blob(self._database, self.repository, digest)
+        if not found or self._upstream is None:
+            raise NotCopied(f"{self.name} does not have the bytes of {digest}")
+        location = Location.of(PullSpec.parse(found[0].repository))
+        registries = self._upstream(found[0].insecure)
+        async with registries.blob(location, digest, offset=offset) as blob:
+            self._check_size(digest, blob.size, size)
+            async for piece in blob.chunks:
+                yield piece
+
+    def _check_size(self, digest: Digest, size: int, announced: int) -> None:
+        if size != announced:
+            raise NotCopied(f"{self.name}: {digest} has {size} bytes, {announced} are announced")
 
     async def tags(self) -> list[str]:
         found: list[str] = []

@@ -8,6 +8,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 
 from tidegate.delivery.layout.errors import LayoutError
+from tidegate.delivery.mirrors.closure import together
 from tidegate.delivery.mirrors.copying import Copier, Order
 from tidegate.delivery.mirrors.errors import NotCopied
 from tidegate.delivery.mirrors.receipt import Outcome
@@ -62,9 +63,7 @@ class _Runner:
         self._why = ""
 
     async def run(self, orders: Sequence[tuple[Order, str]]) -> list[Outcome]:
-        async with asyncio.TaskGroup() as tasks:
-            begun = [tasks.create_task(self._one(*each)) for each in orders]
-        return [each.result() for each in begun]
+        return await together(self._one(*each) for each in orders)
 
     async def _one(self, order: Order, target: str) -> Outcome:
         async with self._turns:
