@@ -5,7 +5,13 @@ from collections.abc import Awaitable, Callable
 from tests.conformance.metadata_store import using
 from tidegate.metastore.database import Database
 from tidegate.metastore.upstream_budget import ASKED, BACKGROUND, FAILURES, NOW, TRIAL
-from tidegate.metastore.upstreams import FORGOTTEN_AFTER, FRESH, Upstreams, every
+from tidegate.metastore.upstreams import (
+    FAILURE_FORGOTTEN_AFTER,
+    FORGOTTEN_AFTER,
+    FRESH,
+    Upstreams,
+    every,
+)
 
 
 class Clock:
@@ -168,12 +174,17 @@ class MetadataUpstreamsSuite:
         async def scenario(db: Database) -> None:
             clock = Clock()
             upstreams = Upstreams(db, clock)
-            await upstreams.learn("old.example", "", 10, 60.0, 5)
-            clock.now += FORGOTTEN_AFTER + 1
-            await upstreams.failed("new.example", "x" * 10_000)
-            [(host, account, budget, health)] = await every(db)
-            assert (host, account, budget.allowance) == ("new.example", "", None)
-            assert health.failures == 1
-            assert len(health.error) == 300
+            await upstreams.learn("limited.example", "", 10, 60.0, 5)
+            await upstreams.failed("mistyped.example", "x" * 10_000)
+            [limited, mistyped] = await every(db)
+            assert (limited.host, limited.budget.allowance) == ("limited.example", 10)
+            assert mistyped.health.failures == 1
+            assert len(mistyped.health.error) == 300
+            clock.now += FAILURE_FORGOTTEN_AFTER + 1
+            await upstreams.failed("new.example", "no answer")
+            assert [each.host for each in await every(db)] == ["limited.example", "new.example"]
+            clock.now += FORGOTTEN_AFTER
+            await upstreams.failed("newer.example", "no answer")
+            assert [each.host for each in await every(db)] == ["newer.example"]
 
         using(url, scenario)

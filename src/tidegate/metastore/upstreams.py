@@ -20,8 +20,12 @@ LOG = logging.getLogger(__name__)
 
 FRESH = 2.0
 """Seconds for which a process believes what it read."""
-FORGOTTEN_AFTER = 30 * 86400.0
-"""Seconds after which a registry that nothing is heard of is forgotten."""
+FORGOTTEN_AFTER = 8 * 86400.0
+"""Seconds after which a registry that nothing is heard of is forgotten: no period is longer."""
+FAILURE_FORGOTTEN_AFTER = 86400.0
+"""Seconds for one that never said a limit: a name that somebody mistyped, mostly."""
+SWEEP_INTERVAL = 3600.0
+"""Seconds between looks for those, in one process."""
 
 _REMEMBERED = 4096
 _ERROR_LIMIT = 300
@@ -53,6 +57,7 @@ class Upstreams:
         self._jitter = jitter
         self._remembered: OrderedDict[tuple[str, str], tuple[Known, float]] = OrderedDict()
         self._tried: set[str] = set()
+        self._swept_at = 0.0
 
     async def wait(
         self, host: str, account: str, urgency: int, *, counted: bool
@@ -119,6 +124,7 @@ class Upstreams:
 
         before, after = await self._database.write(count, durable=False)
         self._forget(host)
+        await self._sweep(now)
         if after.is_left_alone and not before.is_left_alone:
             LOG.warning("%s is left alone after %d failures: %s", host, after.failures, error)
 
@@ -171,6 +177,20 @@ class Upstreams:
         changed = await self._database.write(unit, durable=False)
         known = await self._known(host, account)
         self._remember(host, account, known._replace(budget=changed.budget))
+
+    async def _sweep(self, now: float) -> None:
+        """Forget, now and then, what nothing was heard of for long."""
+        if now - self._swept_at < SWEEP_INTERVAL:
+            return
+        self._swept_at = now
+        await self._database.write(
+            lambda tx: tx.execute(
+                "DELETE FROM upstreams WHERE changed_at < ?"
+                " OR (changed_at < ? AND allowance IS NULL)",
+                (now - FORGOTTEN_AFTER, now - FAILURE_FORGOTTEN_AFTER),
+            ),
+            durable=False,
+        )
 
     async def _known(self, host: str, account: str) -> Known:
         """What is known of a registry, as of `FRESH` seconds ago at most."""
@@ -231,7 +251,6 @@ def _put(tx: Transaction, host: str, account: str, known: Known, now: float) -> 
         (*budget, *health, now, host, account),
     )
     if not changed:
-        tx.execute("DELETE FROM upstreams WHERE changed_at < ?", (now - FORGOTTEN_AFTER,))
         tx.execute(
             f"INSERT INTO upstreams ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",  # noqa: S608
             (host, account, *budget, *health, now),

@@ -85,7 +85,7 @@ class _Reading:
         await self._stack.aclose()
         span = f"bytes={offset}-{'' if last is None else last - 1}"
         headers = [("Range", span)] if offset or last is not None else []
-        asking = self._repository.ask("GET", self._path, self.about, headers=headers)
+        asking = self._repository.ask("GET", self._path, self.about, headers=headers, large=True)
         answer = await self._stack.enter_async_context(asking)
         if answer.status not in (200, 206, 416):
             raise await self._repository.refusal(answer, self.about)

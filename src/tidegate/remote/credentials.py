@@ -33,7 +33,7 @@ class Credential(NamedTuple):
     def account(self) -> str:
         """Who it is, in a text that gives nobody access: a token has no name of its own."""
         if self.username and self.username != _IDENTITY_TOKEN_USER:
-            return self.username[:100]
+            return "".join(filter(str.isprintable, self.username))[:100]
         return f"token {sha256(self.identity_token.encode()).hexdigest()[:12]}"
 
     def __repr__(self) -> str:

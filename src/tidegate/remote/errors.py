@@ -51,6 +51,10 @@ class DetourUnavailable(Unavailable):
     """The server answered, and led to another one that cannot be reached."""
 
 
+class Busy(Unavailable):
+    """So many requests to the server are under way that this one did not get its turn."""
+
+
 class LeftAlone(Unavailable):
     """It failed so often that it is not asked for a while: for `retry_after` seconds."""
 

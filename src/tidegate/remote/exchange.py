@@ -10,14 +10,13 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 
+from tidegate.remote.admission import Admission
 from tidegate.remote.answers import refusal
 from tidegate.remote.budgets import Budgets, Urgency
 from tidegate.remote.challenges import parse_challenges
 from tidegate.remote.deadlines import Deadlines
 from tidegate.remote.errors import (
-    DetourUnavailable,
     InsecureOnly,
-    LeftAlone,
     LoopDetected,
     RateLimited,
     RemoteError,
@@ -63,6 +62,8 @@ class Asked:
     """Whether registries count it: manifests and tags."""
     patience: float | None = None
     """Seconds for the answer to begin, if not what all have."""
+    large: bool = False
+    """Whether it may take long: it waits for no other, and no other for it."""
 
 
 class Exchanges:
@@ -79,9 +80,10 @@ class Exchanges:
         self.deadlines = deadlines
         self._calls = calls
         self._budgets = budgets
+        self._admission = Admission(budgets)
         self._flights = flights
         self._clock = clock
-        self._tokens = Tokens(calls, flights)
+        self._tokens = Tokens(calls, flights, self._admission)
         self._schemes: Memory[str, str] = Memory(_REMEMBERED, time.monotonic)
 
     @asynccontextmanager
@@ -91,8 +93,11 @@ class Exchanges:
         """The answer, whatever its status but 429; RemoteError's kinds otherwise."""
         url = asked.path if "://" in asked.path else f"{peer.origin}/v2/{asked.path}"
         headers = (*asked.headers, *_via(url, via))
-        call = Call(asked.method, url, headers, asked.body, asked.length, asked.patience)
-        await self._admit(peer, asked, urgency)
+        sent = asked.body, asked.length, asked.patience, asked.large
+        call = Call(asked.method, url, headers, *sent)
+        await self._admission.enter(
+            peer.host, peer.account, asked.about, urgency, counted=asked.counted
+        )
         header = ""
         if origin_of(url) == peer.origin:
             header = await self._tokens.known(peer, asked.scopes)
@@ -114,40 +119,31 @@ class Exchanges:
         secure = origin_at(location, scheme="https")
         if not insecure:
             return secure
-        scheme = self._schemes.get(location.authority)
+        scheme = self._schemes.get(location.host)
         if scheme is None:
-            key = ("scheme", location.authority)
+            key = ("scheme", location.host)
             scheme = await self._flights.share(key, lambda: self._probe(location))
-            self._schemes.put(location.authority, scheme, _SCHEME_LASTS)
+            self._schemes.put(location.host, scheme, _SCHEME_LASTS)
         return origin_at(location, scheme=scheme)
 
     async def _probe(self, location: Location) -> str:
         """The scheme by which an insecure registry answers; without TLS only if there is none."""
-        failure: RemoteError | None = None
-        for scheme in ("https", "http"):
-            call = Call("GET", f"{origin_at(location, scheme=scheme)}/v2/")
+        host, urgency = location.host, Urgency.NOW
+        await self._admission.enter(host, "", host, urgency, counted=False)
+        async with self._admission.watching(host):
             try:
-                async with self._calls.open(call, Trust(verify=False)):
-                    return scheme
-            except (InsecureOnly, Unavailable) as error:
-                failure = failure or error
-        raise failure or Unavailable(f"{location.host}: no answer")
+                return await self._spoken(location, "https")
+            except InsecureOnly:
+                return await self._spoken(location, "http")
+            except Unavailable:
+                if ":" in location.authority:
+                    raise  # the same port again
+                return await self._spoken(location, "http")
 
-    async def _admit(self, peer: Peer, asked: Asked, urgency: Urgency) -> None:
-        seconds, why = await self._budgets.wait(
-            peer.host, peer.account, urgency, counted=asked.counted
-        )
-        if seconds <= 0:
-            return
-        if why:
-            raise LeftAlone(
-                f"{asked.about}: {peer.host} is not asked for {seconds:.0f} s, "
-                f"as it failed again and again: {why}",
-                seconds,
-            )
-        raise RateLimited(
-            f"{asked.about}: what {peer.host} allows is used up for {seconds:.0f} s", seconds
-        )
+    async def _spoken(self, location: Location, scheme: str) -> str:
+        call = Call("GET", f"{origin_at(location, scheme=scheme)}/v2/")
+        async with self._calls.open(call, Trust(verify=False)):
+            return scheme
 
     @asynccontextmanager
     async def _answered(
@@ -162,13 +158,12 @@ class Exchanges:
                 status = answer.status
                 await self._learn(peer, answer)
                 yield answer
-        except DetourUnavailable:
-            await self._budgets.answered(peer.host)
-            raise
         except Unavailable as error:
             # what is counted is read in this room, to its end: no failure but the registry's
             if status == 0 or (counted and status == 200):
-                await self._budgets.failed(peer.host, str(error))
+                await self._admission.failed(peer.host, error)
+            if status == 0 and peer.insecure:
+                self._schemes.forget(peer.host)  # it may have got TLS since
             raise
 
     async def _learn(self, peer: Peer, answer: Answer) -> None:

@@ -217,6 +217,7 @@ class _Upload:
             headers=headers,
             body=lambda: self._content(begin),
             length=end - begin,
+            large=True,
         ) as answer:
             if answer.status in (404, 416):
                 raise _SessionLost(f"{self._about}: the upload was lost, status {answer.status}")

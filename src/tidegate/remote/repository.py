@@ -16,6 +16,7 @@ from tidegate.remote.answers import refusal
 from tidegate.remote.budgets import Urgency
 from tidegate.remote.errors import (
     AccessDenied,
+    Busy,
     ContentMissing,
     LeftAlone,
     NoRegistry,
@@ -97,11 +98,12 @@ class Repository:
         length: int | None = None,
         counted: bool = False,
         patience: float | None = None,
+        large: bool = False,
     ) -> AsyncIterator[Answer]:
         """The answer, whatever it is, to a request below the repository or at a given address."""
         place = path if "://" in path else f"{self.location.repository}/{path}"
         wanted = tuple(scopes) or (self.scope(PULL),)
-        asked = Asked(method, place, about, wanted, headers, body, length, counted, patience)
+        asked = Asked(method, place, about, wanted, headers, body, length, counted, patience, large)
         caller = self._caller
         async with self._exchanges.open(self.peer, asked, caller.urgency, caller.via) as answer:
             if answer.status == 200 or answer.header(_API_VERSION):
@@ -151,7 +153,7 @@ class Repository:
                 for attempt in range(1, ATTEMPTS):
                     try:
                         return await work()
-                    except LeftAlone:
+                    except (Busy, LeftAlone):
                         raise
                     except Unavailable:
                         await self.pause(attempt)

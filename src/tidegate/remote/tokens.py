@@ -14,7 +14,9 @@ from urllib.parse import urlencode
 
 import msgspec
 
+from tidegate.remote.admission import Admission
 from tidegate.remote.answers import BODY_LIMIT, refusal
+from tidegate.remote.budgets import Urgency
 from tidegate.remote.challenges import Challenge
 from tidegate.remote.credentials import Credential
 from tidegate.remote.errors import AccessDenied, ContentInvalid, RemoteError
@@ -60,8 +62,9 @@ class _Use(NamedTuple):
 class Tokens:
     """The Authorization headers of one process."""
 
-    def __init__(self, calls: Calls, flights: Flights) -> None:
+    def __init__(self, calls: Calls, flights: Flights, admission: Admission) -> None:
         self._calls = calls
+        self._admission = admission
         self._flights = flights
         self._ways: Memory[tuple[Origin, bool], _Way] = Memory(_WAYS, time.monotonic)
         self._tokens: Memory[_Use, str] = Memory(_TOKENS, time.monotonic)
@@ -98,8 +101,11 @@ class Tokens:
         return _basic(peer.credential)
 
     async def _fetch(self, peer: Peer, way: _Way, use: _Use, wanted: Scopes) -> str:
-        about = f"{peer.host}: token of {origin_of(way.realm)}"
-        async with followed(self._calls, _token_call(peer, way, wanted), peer) as answer:
+        realm = origin_of(way.realm)
+        about, host = f"{peer.host}: token of {realm}", str(realm).partition("://")[2]
+        call = _token_call(peer, way, wanted)
+        await self._admission.enter(host, "", about, Urgency.NOW, counted=False)
+        async with self._admission.watching(host), followed(self._calls, call, peer) as answer:
             if answer.status != 200:
                 raise await _token_refusal(answer, about, peer)
             token, lifetime = _read(await answer.content(BODY_LIMIT), about)

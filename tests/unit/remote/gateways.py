@@ -14,7 +14,7 @@ from tidegate.remote.budgets import Budgets, NoBudgets
 from tidegate.remote.credentials import Keyring
 from tidegate.remote.deadlines import Deadlines
 from tidegate.remote.gateway import Gateway
-from tidegate.remote.http.network import Network, system_addresses
+from tidegate.remote.http.network import Network, SystemNames
 from tidegate.remote.location import Location
 from tidegate.remote.rules import RegistryRules
 
@@ -41,7 +41,7 @@ class Names:
         self.asked.append(host)
         answers = self._answers.get(host)
         if answers is None:
-            return await system_addresses(host, port)
+            return await SystemNames()(host, port)
         return list(answers.pop(0) if len(answers) > 1 else answers[0])
 
 
@@ -61,7 +61,7 @@ def with_gateway(
             lambda: rules or RegistryRules(),
             addresses,
             budgets or NoBudgets(),
-            network=Network(addresses, names or system_addresses),
+            network=Network(addresses, names),
             deadlines=deadlines,
         )
         try:

@@ -23,8 +23,10 @@ from tests.unit.remote.gateways import (
 from tidegate.oci.digest import Digest
 from tidegate.remote.addresses import AddressPolicy
 from tidegate.remote.budgets import NO_WAIT, Wait
+from tidegate.remote.deadlines import Deadlines
 from tidegate.remote.errors import (
     AddressRefused,
+    Busy,
     CertificateRefused,
     ContentMissing,
     DetourUnavailable,
@@ -37,11 +39,16 @@ from tidegate.remote.errors import (
     Unavailable,
 )
 from tidegate.remote.gateway import Found, Gateway, RemoteManifest, Urgency
+from tidegate.remote.http.calls import CONNECTIONS
 from tidegate.remote.location import Location
 from tidegate.remote.rules import MirrorRule, RegistryRules
 
 IMAGE = small_image("one")
 BLOB = Digest(IMAGE.blobs[1].digest)
+
+
+PROBED = [("wait", "", Urgency.NOW, False), ("answered",)]
+"""Whether an insecure registry speaks TLS is asked first."""
 
 
 class Kept:
@@ -246,6 +253,7 @@ def test_what_a_registry_says_of_its_limits_is_learned() -> None:
         server.always(Answer(200, {**answer.headers, **limits}, answer.body))
         head(server.address, budgets=budgets)
     assert budgets.of("wait", "learn", "answered") == [
+        *PROBED,
         ("wait", "", Urgency.NOW, True),
         ("answered",),
         ("learn", "", 100, 21600.0, 76),
@@ -270,7 +278,7 @@ def test_failures_are_learned_once_for_each_attempt(fault: Fault) -> None:
         with pytest.raises(Unavailable):
             head(server.address, budgets=budgets)
         assert len(budgets.of("failed")) == server.count("manifest") == 3
-    assert not budgets.of("answered")
+    assert budgets.of("answered") == PROBED[1:]
 
 
 @pytest.mark.parametrize("status", [200, 401, 403, 404, 418, 500])
@@ -309,7 +317,8 @@ def test_blobs_count_against_no_budget() -> None:
             await registries.blob_size(location(server.address), BLOB)
 
         with_gateway(scenario, budgets=budgets)
-    assert budgets.of("wait") == [("wait", "ann", Urgency.BACKGROUND, False)]
+    asked = ("wait", "ann", Urgency.BACKGROUND, False)
+    assert budgets.of("wait") == [*PROBED[:1], asked]
 
 
 def test_failures_of_a_server_that_the_registry_leads_to_are_not_its_own() -> None:
@@ -325,6 +334,94 @@ def test_failures_of_a_server_that_the_registry_leads_to_are_not_its_own() -> No
         with_gateway(scenario, budgets=budgets, deadlines=IMPATIENT)
     assert not budgets.of("failed")
     assert budgets.of("answered")
+
+
+def test_an_insecure_registry_that_is_gone_is_left_alone_like_any_other() -> None:
+    budgets = Kept()
+    with FaultProxy() as server:
+        server.unplug()
+        with pytest.raises(Unavailable):
+            head(server.address, budgets=budgets)
+        assert budgets.of("failed")
+        budgets.answer = (30.0, "gone")
+        with pytest.raises(LeftAlone):
+            head(server.address, budgets=budgets)
+
+
+@pytest.mark.parametrize("fault", [Cut(), Answer(503), Hang()])
+def test_a_token_server_that_fails_is_left_alone_and_its_registry_is_not(fault: Fault) -> None:
+    budgets = Kept()
+    with FaultProxy() as server, FaultProxy() as realm:
+        server.always(Tokens(realm=f"{realm.url}/token"))
+        realm.always(fault)
+        with pytest.raises(Unavailable):
+            head(server.address, budgets=budgets)
+        assert len(budgets.of("failed")) == realm.count()
+
+
+def test_what_comes_back_within_a_moment_is_waited_for() -> None:
+    class Soon(Kept):
+        async def wait(self, host: str, account: str, urgency: int, *, counted: bool) -> Wait:
+            await super().wait(host, account, urgency, counted=counted)
+            return (0.001, "") if len(self.of("wait")) < 5 else NO_WAIT
+
+    budgets = Soon()
+    with FaultProxy() as server:
+        server.always(serves(IMAGE))
+        assert head(server.address, budgets=budgets).digest == IMAGE.digest
+    assert len(budgets.of("wait")) == 6
+
+
+def test_large_things_keep_no_connection_from_small_ones() -> None:
+    with FaultProxy() as registry, FaultProxy(registry.url) as server:
+        registry.always(serves(IMAGE))
+        server.when(asks("blob"), Hang(after=0))
+
+        async def scenario(gateway: Gateway) -> None:
+            registries, here = gateway.registries(insecure=True), location(server.address)
+
+            async def read() -> None:
+                async with registries.blob(here, BLOB) as blob:
+                    async for _ in blob.chunks:
+                        pass
+
+            reading = [asyncio.create_task(read()) for _ in range(CONNECTIONS)]
+            await asyncio.to_thread(server.wait_hanging, CONNECTIONS)
+            assert (await registries.head(here, "v1")).digest == IMAGE.digest
+            for task in reading:
+                task.cancel()
+            await asyncio.wait(reading)
+            async with registries.blob(here, BLOB) as blob:  # their connections are free again
+                assert blob.size == len(IMAGE.blobs[1].data)
+
+        with_gateway(scenario)
+
+
+def test_who_gets_no_connection_says_nothing_against_the_registry() -> None:
+    budgets = Kept()
+    with FaultProxy() as registry, FaultProxy(registry.url) as server:
+        registry.always(serves(IMAGE))
+        server.when(asks("blob"), Hang(after=0))
+
+        async def scenario(gateway: Gateway) -> None:
+            registries, here = gateway.registries(insecure=True), location(server.address)
+
+            async def read() -> None:
+                async with registries.blob(here, BLOB) as blob:
+                    async for _ in blob.chunks:
+                        pass
+
+            reading = [asyncio.create_task(read()) for _ in range(CONNECTIONS)]
+            await asyncio.to_thread(server.wait_hanging, CONNECTIONS)
+            with pytest.raises(Busy):
+                await read()
+            for task in reading:
+                task.cancel()
+            await asyncio.wait(reading)
+
+        hurried = Deadlines(connect=1.0, small=(10.0, 10.0, 10.0), pause=0.01)
+        with_gateway(scenario, budgets=budgets, deadlines=hurried)
+    assert not budgets.of("failed")
 
 
 # redirects

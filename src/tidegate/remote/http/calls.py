@@ -17,7 +17,7 @@ import httpcore
 
 from tidegate import __version__
 from tidegate.remote.deadlines import DEADLINES, Deadlines
-from tidegate.remote.errors import ContentInvalid, RemoteError, Unavailable
+from tidegate.remote.errors import Busy, ContentInvalid, RemoteError, Unavailable
 from tidegate.remote.http.redirects import Headers, Origin, origin_of, shown
 from tidegate.remote.http.trust import Trust, tls_context
 
@@ -45,7 +45,8 @@ class Call:
     """A request. A body that is no bytes is called for its pieces, and has `length` if known.
 
     `patience` is how many seconds the answer has to begin, once all of the request is sent, where
-    that is not what all have.
+    that is not what all have. One that is `large` takes its time and has connections of its own,
+    so that what is small does not wait for it.
     """
 
     method: str
@@ -54,6 +55,7 @@ class Call:
     body: Body = b""
     length: int | None = None
     patience: float | None = None
+    large: bool = False
 
 
 class Answer:
@@ -125,6 +127,9 @@ class Answer:
                     await self.content(DRAINED)
 
 
+_Key = tuple[Origin, Trust, bool]
+
+
 @dataclass(slots=True)
 class _Pool:
     connections: httpcore.AsyncConnectionPool
@@ -140,12 +145,13 @@ class Calls:
     ) -> None:
         self._network = network
         self._deadlines = deadlines
-        self._pools: OrderedDict[tuple[Origin, Trust], _Pool] = OrderedDict()
+        self._pools: OrderedDict[_Key, _Pool] = OrderedDict()
+        self._looked_at = 0.0
 
     @asynccontextmanager
     async def open(self, call: Call, trust: Trust) -> AsyncIterator[Answer]:
         """The answer to a request; RemoteError's kinds where there is none."""
-        pool = self._pool(origin_of(call.url), trust)
+        pool = self._pool(origin_of(call.url), trust, large=call.large)
         pool.users += 1
         try:
             await self._close_idle()
@@ -166,8 +172,8 @@ class Calls:
         for pool in pools.values():
             await pool.connections.aclose()
 
-    def _pool(self, origin: Origin, trust: Trust) -> _Pool:
-        key = (origin, trust)
+    def _pool(self, origin: Origin, trust: Trust, *, large: bool) -> _Pool:
+        key = (origin, trust, large)
         pool = self._pools.get(key)
         if pool is None:
             connections = httpcore.AsyncConnectionPool(
@@ -203,12 +209,15 @@ class Calls:
 
     async def _close_idle(self) -> None:
         """Close the connections to servers that nobody has asked for anything since a while."""
-        before = time.monotonic() - IDLE_FOR
+        now, many = time.monotonic(), len(self._pools) > POOLS
+        if now - self._looked_at < IDLE_FOR / 10 and not many:
+            return
+        self._looked_at = now
         for key, pool in list(self._pools.items()):
-            if pool.users or (pool.used_at > before and len(self._pools) <= POOLS):
-                break
-            del self._pools[key]
-            await pool.connections.aclose()
+            if not pool.users and (many or now - pool.used_at > IDLE_FOR):
+                del self._pools[key]
+                await pool.connections.aclose()
+                many = len(self._pools) > POOLS
 
 
 def _host(url: str) -> str:
@@ -250,7 +259,7 @@ def _failures(where: str) -> Iterator[None]:
     except TimeoutError as error:
         raise Unavailable(f"{where}: no answer in time") from error
     except httpcore.PoolTimeout as error:
-        raise Unavailable(f"{where}: {CONNECTIONS} requests are under way already") from error
+        raise Busy(f"{where}: {CONNECTIONS} requests are under way already") from error
     except (httpcore.TimeoutException, httpcore.NetworkError) as error:
         raise Unavailable(f"{where}: {error}") from error
     except httpcore.RemoteProtocolError as error:

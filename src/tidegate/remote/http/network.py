@@ -7,9 +7,12 @@ bytes and each read costs the same.
 """
 
 import asyncio
+import contextlib
+import ipaddress
 import select
 import socket
 import ssl
+import threading
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
 
@@ -21,6 +24,9 @@ from tidegate.remote.errors import CertificateRefused, InsecureOnly, Unavailable
 READ_SIZE = 256 * 1024
 """Bytes taken from a connection at once."""
 
+LOOKUPS = 64
+"""Names that are looked up at once."""
+
 Resolve = Callable[[str, int], Awaitable[list[str]]]
 """The addresses of a name, in the order in which to try them."""
 
@@ -30,7 +36,7 @@ class Network(httpcore.AsyncNetworkBackend):
 
     def __init__(self, addresses: AddressPolicy, resolve: Resolve | None = None) -> None:
         self._addresses = addresses
-        self._resolve = resolve or system_addresses
+        self._resolve = resolve or SystemNames()
 
     async def connect_tcp(
         self,
@@ -60,10 +66,58 @@ class Network(httpcore.AsyncNetworkBackend):
         await asyncio.sleep(seconds)
 
 
-async def system_addresses(host: str, port: int) -> list[str]:
-    """What the system's resolver says."""
-    found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    return list(dict.fromkeys(str(address[0]) for *_, address in found))
+class SystemNames:
+    """What the system's resolver says, in a thread for each name.
+
+    The loop has four threads for all names, which a few whose name servers are silent would keep
+    from everybody. A thread that waits for one cannot be told to stop, so it counts until it does.
+    """
+
+    def __init__(self) -> None:
+        self._turns = asyncio.Semaphore(LOOKUPS)
+
+    async def __call__(self, host: str, port: int) -> list[str]:
+        """The addresses of a name; OSError where it has none."""
+        if _is_address(host):
+            return [host]
+        loop = asyncio.get_running_loop()
+        found: asyncio.Future[list[str]] = loop.create_future()
+
+        def tell(addresses: list[str], error: OSError | None) -> None:
+            self._turns.release()
+            if found.done():
+                return  # nobody waits any more
+            if error is not None:
+                found.set_exception(error)
+            else:
+                found.set_result(addresses)
+
+        def resolve() -> None:
+            answer = _looked_up(host, port)
+            with contextlib.suppress(RuntimeError):  # the loop has ended
+                loop.call_soon_threadsafe(tell, *answer)
+
+        await self._turns.acquire()
+        threading.Thread(target=resolve, name="name-lookup", daemon=True).start()
+        return await found
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
+
+
+def _looked_up(host: str, port: int) -> tuple[list[str], OSError | None]:
+    try:
+        known = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except OSError as error:
+        return [], error
+    except UnicodeError as error:  # a label too long for a name
+        return [], OSError(str(error))
+    return list(dict.fromkeys(str(address[0]) for *_, address in known)), None
 
 
 async def _connected(addresses: list[str], port: int) -> socket.socket:

@@ -19,7 +19,7 @@ from tidegate.remote.errors import (
     Unavailable,
 )
 from tidegate.remote.http.calls import Call, Calls
-from tidegate.remote.http.network import Network, system_addresses
+from tidegate.remote.http.network import Network
 from tidegate.remote.http.trust import Trust
 
 LARGE = bytes(range(256)) * 8192
@@ -35,7 +35,7 @@ def get(
     deadlines: Deadlines = Deadlines(),  # noqa: B008
 ) -> bytes:
     async def run() -> bytes:
-        calls = Calls(Network(addresses, names or system_addresses), deadlines)
+        calls = Calls(Network(addresses, names), deadlines)
         try:
             async with calls.open(Call("GET", url), trust) as answer:
                 return await answer.content(len(LARGE))
