@@ -414,3 +414,25 @@ def test_a_stream_that_nobody_may_see_is_refused_by_name(place: Place, registry:
     ) in refused
     with RegistryClient(f"http://{registry.address}", credentials=(USERNAME, PASSWORD)) as client:
         assert client.manifest(f"{place.namespace}/web", "v1").status_code == 200
+
+
+def test_an_import_is_asked_for_by_a_file_and_answered_image_by_image(
+    place: Place, tmp_path: Path
+) -> None:
+    """`kubectl create -f`; this server may not call what is on this machine, and says so."""
+    source = {"kind": "DockerImage", "name": "127.0.0.1:1/library/nginx:1.28"}
+    asked = manifest(
+        tmp_path,
+        {
+            "kind": "ImageStreamImport",
+            "metadata": {"name": "nginx"},
+            "spec": {"import": True, "images": [{"from": source, "to": {"name": "1.28"}}]},
+        },
+    )
+    made = json.loads(place("create", "-f", asked, "--output", "json"))
+    (found,) = made["status"]["images"]
+    assert found["status"]["reason"] == "Forbidden"
+    stream = place.read("is", "nginx")
+    (history,) = stream["status"]["tags"]
+    assert history["conditions"][0]["message"] == found["status"]["message"]
+    assert "created" in place("create", "-f", asked)
