@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from tidegate.config import SettingInvalid, load, split_address
+from tidegate.config import SettingInvalid, cluster_server, load, split_address
 
 
 def test_a_flag_wins_over_the_environment_and_that_over_the_file(tmp_path: Path) -> None:
@@ -85,3 +85,10 @@ def test_a_broken_file_is_named(tmp_path: Path, text: str) -> None:
 def test_an_address_has_a_host_and_a_port() -> None:
     assert split_address("[::1]:5000") == ("::1", 5000)
     assert split_address("localhost:0") == ("localhost", 0)
+
+
+def test_a_pod_finds_its_cluster_by_what_the_kubelet_says() -> None:
+    assert cluster_server({}) == "https://kubernetes.default.svc:443"
+    said = {"KUBERNETES_SERVICE_HOST": "10.0.0.1", "KUBERNETES_SERVICE_PORT": "6443"}
+    assert cluster_server(said) == "https://10.0.0.1:6443"
+    assert cluster_server({"KUBERNETES_SERVICE_HOST": "fd00::1"}) == "https://[fd00::1]:443"

@@ -154,23 +154,26 @@ class Telling:
             await self._drop(key)
             return
         wanted, before = status_of(workload, plan), self._known.get(key)
+        said = wanted.message
         if before is not None and _same_proposal(before, wanted):
             wanted.reported = before.reported
-        if wanted != before:
-            await self._keep(key, wanted)
-            if before is None or _headline(before) != _headline(wanted):
-                self._note(targets, workload, _note(wanted))
+            if not before.reported:  # which may say why the webhook was not told
+                wanted.message = before.message
+        await self._keep(key, wanted)
+        if before is None or _headline(before) != _headline(wanted):
+            self._note(targets, workload, _note(wanted))
         if wanted.state == PROPOSED and webhook is not None and not wanted.reported:
-            await self._report(key, workload, plan, wanted, webhook)
+            try:
+                wanted.reported = await self._report(workload, plan, webhook)
+                wanted.message = said
+            except ReportFailed as failure:
+                wanted.message = f"{said}; {failure}"
+                await self._keep(key, wanted)
+                raise
+            await self._keep(key, wanted)
 
-    async def _report(
-        self,
-        key: Key,
-        workload: Workload,
-        plan: Plan,
-        status: ImageChangeStatus,
-        webhook: TriggerWebhook,
-    ) -> None:
+    async def _report(self, workload: Workload, plan: Plan, webhook: TriggerWebhook) -> str:
+        """Tell the webhook of a proposal; what tells it from others."""
         body = msgspec.json.encode(proposals.notice(workload, plan.waiting))
         token = hashlib.sha256(body).hexdigest()
         headers = {"Content-Type": "application/json", "Idempotency-Key": token}
@@ -184,7 +187,7 @@ class Telling:
             raise ReportFailed(f"the webhook was not told: {error}") from error
         if not 200 <= code < 300:
             raise ReportFailed(f"the webhook answered {code}")
-        await self._keep(key, msgspec.structs.replace(status, reported=token))
+        return token
 
     async def _secret(self, namespace: str, name: str) -> bytes:
         document = await self._store.get(Key(SECRETS.key, namespace, name))
@@ -194,11 +197,13 @@ class Telling:
         return value
 
     async def _keep(self, key: Key, status: ImageChangeStatus) -> None:
-        """Write an ImageChange, where there is a project for it."""
-        if await self._store.write(partial(_written, key, status, self._clock())):
-            self._known[key] = status
-        elif self._known.get(key) != status:
-            self._known[key] = status  # told, at least in this process
+        """Write an ImageChange as it is now, where there is a project for it."""
+        status = msgspec.structs.replace(status)
+        if self._known.get(key) == status:
+            return
+        there = await self._store.write(partial(_written, key, status, self._clock()))
+        self._known[key] = status
+        if not there:
             _LOG.info("%s: %s (there is no project %s)", key.name, status.message, key.namespace)
 
     async def _drop(self, key: Key) -> None:
