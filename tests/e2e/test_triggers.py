@@ -1,12 +1,15 @@
 """A push rolls out to workloads that a server keeps, whichever of its processes acts, and once."""
 
+import hmac
 import json
 import os
 import signal
+import threading
 from collections.abc import Iterator, Sequence
 from functools import partial
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
@@ -190,6 +193,67 @@ def test_kubectl_lists_what_waits_explains_policies_and_applies_the_patch(
     wait_until(lambda: shop.change("web") is None, what="nothing to wait")
     refused = kubectl.attempt("annotate", "imagechange", "deployment.web", "a=b")
     assert refused.code != 0
+
+
+class Hooks(BaseHTTPRequestHandler):
+    """A webhook that keeps what it was told, and says no at first."""
+
+    told: ClassVar[list[tuple[dict[str, str], bytes]]] = []
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        self.told.append(({name.lower(): each for name, each in self.headers.items()}, body))
+        self.send_response(503 if len(self.told) == 1 else 204)
+        self.end_headers()
+
+    def log_message(self, *words: Any) -> None:
+        """Say nothing."""
+
+
+@pytest.fixture
+def hooks() -> Iterator[str]:
+    """Where `Hooks` listens."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), Hooks) as listening:
+        threading.Thread(target=listening.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{listening.server_port}/hook"
+        listening.shutdown()
+
+
+def test_a_webhook_is_told_once_signed_and_only_where_addresses_allow_it(
+    start: Start, hooks: str
+) -> None:
+    server = start(workers=1)
+    with client_of(server) as registry, kube_client(server) as kube:
+        shop = Rollouts(registry, kube, kube, "shop").begin()
+        secret = {"metadata": {"name": "hook"}, "stringData": {"secret": "sesame"}}
+        kube.make("/api/v1/namespaces/shop/secrets", secret)
+        hook = {"url": hooks, "secret": "hook"}
+        rules = RULES.format("shop", "triggerpolicies")
+        kube.make(rules, policy("git", mode="Report", webhook=hook))
+        shop.push(ONE)
+        shop.deploy("web")
+        wait_until(
+            lambda: "the webhook was not told" in (shop.change("web") or {}).get("message", ""),
+            what="the refusal of a private address",
+        )
+    assert Hooks.told == []
+    server.stop()
+    server.settings = {"allow_private_upstreams": "true"}
+    server.start()
+    with client_of(server) as registry, kube_client(server) as kube:
+        shop = Rollouts(registry, kube, kube, "shop")
+        wait_until(lambda: (shop.change("web") or {}).get("reported"), what="the webhook")
+        shop.push(TWO)
+        wait_until(lambda: len(Hooks.told) == 3, what="the next image to be told of")
+        assert shop.image("web") == "web:1"
+    (_, refused), (headers, body), (_, second) = Hooks.told
+    assert refused == body
+    signature = hmac.new(b"sesame", body, "sha256").hexdigest()
+    assert headers["x-tidegate-signature-256"] == f"sha256={signature}"
+    notice = json.loads(body)
+    assert notice["workload"]["name"] == "web"
+    assert notice["changes"][0]["wanted"].endswith(f"@{ONE.digest}")
+    assert json.loads(second)["changes"][0]["wanted"].endswith(f"@{TWO.digest}")
 
 
 def names(kube: KubeClient, path: str, digest: str) -> bool:
