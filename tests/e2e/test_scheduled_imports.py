@@ -25,6 +25,7 @@ from tests.upstream import Upstream, second_tidegate
 
 IMAGES = "/apis/image.openshift.io/v1"
 WORK = "/apis/tidegate.io/v1"
+TABLE = "application/json;as=Table;v=v1;g=meta.k8s.io"
 METRICS = "/extensions/v2/metrics"
 
 Json = dict[str, Any]
@@ -185,6 +186,8 @@ def test_scheduled_tags_follow_and_write_nothing_while_they_are_the_same(
     shop.follow("app", "v1", "missing")
     shop.becomes("app", "v1", first)
     wait_until(lambda: shop.status("app", "missing").get("conditions"), what="a condition")
+    table = admin.http.get(f"{IMAGES}/namespaces/often/imagestreams", headers={"Accept": TABLE})
+    assert table.json()["rows"][0]["cells"][0] == "app", table.text
     second = shop.push("second")
     shop.becomes("app", "v1", second)
     shop.look("app", "missing")

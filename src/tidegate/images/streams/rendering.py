@@ -75,7 +75,7 @@ class _Headed(msgspec.Struct):
 
 class _History(msgspec.Struct, omit_defaults=True):
     tag: str
-    items: Sequence[TagEvent] | None
+    items: Sequence[TagEvent]
     conditions: msgspec.Raw | None = None
 
 
@@ -128,7 +128,7 @@ def _piece(shown: ShownTag, hosts: Hosts) -> Piece:
             for event in shown.events
         ]
         conditions = msgspec.Raw(row.conditions) if row.conditions else None
-        history = msgspec.json.encode(_History(row.name, items or None, conditions))
+        history = msgspec.json.encode(_History(row.name, items, conditions))
     return Piece(row.name, row.spec.encode() if row.spec is not None else None, history)
 
 

@@ -213,7 +213,7 @@ def test_a_tag_that_fails_is_made_to_show_how(world: ImportWorld) -> None:
     assert spec["generation"] == 1
     status = world.tag_status("new")
     assert status["conditions"][0]["generation"] == 1
-    assert "items" not in status or status["items"] is None
+    assert not status.get("items")
 
 
 def test_the_same_failure_again_writes_nothing_and_success_clears_it(world: ImportWorld) -> None:
@@ -520,9 +520,55 @@ def test_a_stream_beyond_the_quota_is_not_made(world: ImportWorld) -> None:
     assert world.kept(small_image("a").digest) is None
 
 
-def policy(world: ImportWorld, **rule: object) -> None:
-    body = {"metadata": {"name": "p", "namespace": "shop"}, "spec": {"rules": [rule]}}
-    world.document("tagpolicies.tidegate.io", "shop", "p", body)
+def test_a_project_that_ends_gets_nothing_more(world: ImportWorld) -> None:
+    """What its end has removed would be there again."""
+    world.far.put(APP, small_image("a"), "1")
+    world.stream()
+    world.change(lambda stream: _want(stream, "1", f"{APP}:1"))
+    ending = {"metadata": {"name": "shop", "deletionTimestamp": "2026-09-21T14:13:20Z"}}
+    world.document("namespaces", "", "shop", ending)
+    with pytest.raises(Forbidden, match="because it is being terminated"):
+        one(world, f"{APP}:1")
+    (result,) = world.again("1", urgency=Urgency.ASKED)
+    assert not result.moved
+    assert world.kept(small_image("a").digest) is None
+
+
+def policy(world: ImportWorld, **spec: object) -> None:
+    body = {"metadata": {"name": "releases", "namespace": "shop"}, "spec": spec}
+    world.document("tagpolicies.tidegate.io", "shop", "releases", body)
+
+
+def test_a_tag_that_is_not_named_as_the_project_wants_fails_alone(world: ImportWorld) -> None:
+    """Nor is it made to say so: it may not be."""
+    world.far.put(APP, small_image("a"), "1.0.0", "latest")
+    policy(world, naming={"tags": {"semver": True}})
+    names = ("1.0.0", "latest", "none")
+    answer = world.create({"import": True, "images": [image(f"{APP}:{tag}") for tag in names]})
+    statuses = [each["status"] for each in answer["status"]["images"]]
+    assert [each.get("reason") for each in statuses] == [None, "Forbidden", "NotFound"]
+    assert "releases" in statuses[1]["message"]
+    assert [each["name"] for each in world.shown()["spec"]["tags"]] == ["1.0.0"]
+    assert [each["tag"] for each in world.shown()["status"]["tags"]] == ["1.0.0"]
+
+
+def test_an_image_without_what_the_project_wants_of_images_fails_alone(world: ImportWorld) -> None:
+    world.far.put(APP, small_image("a"), "1")
+    policy(world, required={"labels": ["owner"]})
+    status = one(world, f"{APP}:1")["status"]
+    assert status["reason"] == "Forbidden"
+    assert "owner" in status["message"]
+    assert world.kept(small_image("a").digest) is None
+
+
+def test_many_tags_that_rules_refuse_are_told_at_once(world: ImportWorld) -> None:
+    tags = [f"t{number}" for number in range(60)]
+    world.far.put(APP, small_image("a"), "1.0.0", *tags)
+    policy(world, naming={"tags": {"semver": True}})
+    images = [image(f"{APP}:{tag}") for tag in (*tags, "1.0.0")]
+    answer = world.create({"import": True, "images": images})
+    reasons = [each["status"].get("reason") for each in answer["status"]["images"]]
+    assert reasons == ["Forbidden"] * 60 + [None]
 
 
 def test_an_immutable_tag_keeps_its_image_and_the_others_are_imported(world: ImportWorld) -> None:
@@ -722,6 +768,41 @@ def test_signatures_and_referrers_come_along(world: ImportWorld) -> None:
     revision = world.revision()
     one(world, f"{APP}:1")
     assert world.revision() == revision
+
+
+def test_a_signature_that_was_made_here_stays_in_force(world: ImportWorld) -> None:
+    signed = world.far.put(APP, small_image("signed"), "1")
+    tag = signed.digest.replace(":", "-") + ".sig"
+    theirs = world.far.put(APP, artifact("application/x.sig", b"theirs"), tag)
+    one(world, f"{APP}:1")
+    assert world.pulled(tag) == theirs.digest
+    newer = world.far.put(APP, artifact("application/x.sig", b"theirs, newer"), tag)
+    one(world, f"{APP}:1")
+    assert world.pulled(tag) == newer.digest
+    world.manifest("a")
+    world.tag(tag, "a")
+    world.far.put(APP, artifact("application/x.sig", b"theirs, newest"), tag)
+    one(world, f"{APP}:1")
+    assert world.pulled(tag) == "sha256:" + "a" * 64
+
+
+def test_simple_signatures_are_those_of_the_registry_where_the_image_was_found_first(
+    world: ImportWorld,
+) -> None:
+    """All projects share an Image: nobody else may fill it with what is no signature."""
+    signed = small_image("signed")
+    world.far.put(APP, signed, "1")
+    world.far.put("mallory.example/app", signed, "1")
+    one(world, f"{APP}:1")
+    world.far.signing[signed.digest] = [b"junk"]
+    one(world, "mallory.example/app:1", "other")
+    kept = world.kept(signed.digest)
+    assert kept is not None
+    assert kept.signatures == []
+    one(world, f"{APP}:1")
+    kept = world.kept(signed.digest)
+    assert kept is not None
+    assert len(kept.signatures) == 1
 
 
 def test_what_is_about_an_image_is_left_out_where_there_is_no_room_for_it(

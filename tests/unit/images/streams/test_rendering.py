@@ -2,6 +2,9 @@
 
 import json
 
+import msgspec
+
+from tidegate.images.kinds.image_stream import ImageStream
 from tidegate.images.streams.hosts import Hosts
 from tidegate.images.streams.rendering import (
     HISTORY_OMITTED,
@@ -65,6 +68,13 @@ def test_events_come_newest_first_with_the_host_before_what_is_here() -> None:
         ],
         "conditions": json.loads(conditions),
     }
+
+
+def test_a_tag_that_only_failed_is_read_by_the_kind_as_it_is_shown() -> None:
+    row = TagRow("v1", conditions='[{"type":"ImportSuccess","status":"False"}]')
+    body = composed(HEADER, shown(ShownTag(row, [])), HOSTS)
+    (history,) = msgspec.json.decode(body, type=ImageStream).status.tags
+    assert (history.items, len(history.conditions)) == ([], 1)
 
 
 def test_repositories_are_those_of_the_hosts_and_without_them_what_is_imported_whole() -> None:
