@@ -1,7 +1,11 @@
 """This registry on an embedded database, its blobs in memory, as a side of a copy."""
 
 import asyncio
+import atexit
+import shutil
+import tempfile
 from collections.abc import AsyncGenerator, Callable, Coroutine
+from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -38,8 +42,7 @@ class Registry:
     """One registry, whose parts are opened anew for each piece of work."""
 
     def __init__(self, directory: Path, driver: Driver | None = None) -> None:
-        self._url = f"sqlite:///{directory / 'metadata.db'}"
-        migrate(self._url)
+        self._url = f"sqlite:///{shutil.copy(_migrated(), directory)}"
         self.store = BlobStore(driver or Memory())
         self.now = 1_790_000_000.0
         for project in ("shop", "other"):
@@ -121,6 +124,15 @@ class Registry:
                 await target.push_manifest(reference, held, "")
 
         self.run(push)
+
+
+@cache
+def _migrated() -> Path:
+    """An empty database with its tables, made once and copied for each test."""
+    path = Path(tempfile.mkdtemp(prefix="tidegate-test-")) / "metadata.db"
+    atexit.register(shutil.rmtree, path.parent)
+    migrate(f"sqlite:///{path}")
+    return path
 
 
 def _manifests(pushable: Pushable) -> list[Pushable]:

@@ -19,8 +19,9 @@ from tests.images import (
 )
 from tests.unit.delivery.mirrors.world import Shelf, run
 from tidegate.delivery.layout.errors import LayoutError
+from tidegate.delivery.mirrors import closure
 from tidegate.delivery.mirrors.attached import fallback_tag
-from tidegate.delivery.mirrors.closure import MEMBERS_LIMIT, Wanted
+from tidegate.delivery.mirrors.closure import Wanted
 from tidegate.delivery.mirrors.copying import Copied, Copier, Order
 from tidegate.delivery.mirrors.errors import ClosureTooLarge, ImageMissing, NotCopied
 from tidegate.delivery.mirrors.layout_place import LayoutTarget
@@ -315,12 +316,13 @@ def test_what_is_no_manifest_is_refused(
 
 
 def test_an_index_of_more_than_anybody_needs_is_refused_before_a_blob_moves(
-    here: Shelf, there: Shelf
+    here: Shelf, there: Shelf, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(closure, "MEMBERS_LIMIT", 20)
     child = small_image("child")
     here.put(child)
     listed = []
-    for number in range(MEMBERS_LIMIT + 1):
+    for number in range(21):
         manifest = Content(child.manifest.data + b" " * number, child.manifest.media_type)
         here.write(manifest.digest, manifest.data)
         listed.append(manifest.descriptor())
@@ -333,7 +335,7 @@ def test_an_index_of_more_than_anybody_needs_is_refused_before_a_blob_moves(
 
 def test_indexes_nested_deeper_than_anybody_would_are_copied(here: Shelf, there: Shelf) -> None:
     nested = small_image("innermost")
-    for _ in range(300):
+    for _ in range(100):
         document = {
             "schemaVersion": 2,
             "mediaType": IMAGE_INDEX,
@@ -342,7 +344,7 @@ def test_indexes_nested_deeper_than_anybody_would_are_copied(here: Shelf, there:
         here.put(nested)
         nested = Pushable(Content(encode(document), IMAGE_INDEX))
     here.put(nested, "1")
-    assert len(copy(here, there).manifests) == 301
+    assert len(copy(here, there).manifests) == 101
 
 
 def test_a_listed_referrer_that_is_gone_is_left_out_with_a_word(here: Shelf, there: Shelf) -> None:
