@@ -25,53 +25,49 @@ class _Status(msgspec.Struct, omit_defaults=True):
 
 
 class Answer:
-    """The status of an import as it is put together."""
+    """The status of an import as it is put together; outcomes of a repository come first."""
 
     def __init__(self) -> None:
         self._status = _Status()
+        self._tags = 0
         self._room = TEXTS
 
-    def images(self, outcomes: Sequence[Outcome], images: Mapping[int, Images], first: int) -> None:
-        """What became of single images, whose outcomes are numbered from `first` on."""
-        self._status.images = self._shown(outcomes, images, first)
-
-    def repository(
-        self, outcomes: Sequence[Outcome], images: Mapping[int, Images], more: Sequence[str]
-    ) -> None:
-        """What became of the tags of a repository, of which `more` were too many."""
-        failures = sum(each.fetched is None for each in outcomes)
-        self._status.repository = RepositoryImportStatus(
-            status=statuses.some_failed(failures) if failures else statuses.SUCCESS,
-            images=self._shown(outcomes, images, 0),
-            additional_tags=list(more),
-        )
+    def repository(self, tags: int, more: Sequence[str]) -> None:
+        """A repository of which so many tags are imported, and `more` were too many."""
+        self._tags = tags
+        self._status.repository = RepositoryImportStatus(additional_tags=list(more))
 
     def repository_failed(self, status: Status) -> None:
         """A repository whose tags could not be listed."""
         self._status.repository = RepositoryImportStatus(status=status)
 
-    def stream(self, body: bytes) -> None:
-        """The stream as it is now."""
-        self._status.import_ = msgspec.Raw(body)
-
-    def encoded(self, request: ImageStreamImport) -> bytes:
-        """The request with its status."""
+    def encoded(
+        self,
+        request: ImageStreamImport,
+        outcomes: Sequence[Outcome],
+        images: Mapping[int, Images],
+        stream: bytes | None,
+    ) -> bytes:
+        """The request with its status: what became of each, and the stream as it is now."""
+        shown = [self._one(each, images.get(number, {})) for number, each in enumerate(outcomes)]
+        status, count = self._status, self._tags
+        if status.repository is not None and not status.repository.status.status:
+            failures = sum(each.fetched is None for each in outcomes[:count])
+            status.repository.status = (
+                statuses.some_failed(failures) if failures else statuses.SUCCESS
+            )
+            status.repository.images = shown[:count]
+        status.images = shown[count:]
+        status.import_ = None if stream is None else msgspec.Raw(stream)
         return msgspec.json.encode(
             {
                 "kind": request.kind,
                 "apiVersion": request.api_version,
                 "metadata": request.metadata,
                 "spec": request.spec,
-                "status": self._status,
+                "status": status,
             }
         )
-
-    def _shown(
-        self, outcomes: Sequence[Outcome], images: Mapping[int, Images], first: int
-    ) -> list[ImageImportStatus]:
-        return [
-            self._one(each, images.get(number, {})) for number, each in enumerate(outcomes, first)
-        ]
 
     def _one(self, outcome: Outcome, images: Images) -> ImageImportStatus:
         shown = ImageImportStatus(status=outcome.status, tag=outcome.wanted.tag)

@@ -8,18 +8,17 @@ generation, is not touched, and of a stream in which nothing changed nothing is 
 import failed keeps its history.
 """
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import NamedTuple
+from collections.abc import Iterable
+from dataclasses import replace
 
 import msgspec
 
 from tidegate.apimachinery.decoding.messages import Status
-from tidegate.apimachinery.errors import missing
-from tidegate.apimachinery.store import Document
+from tidegate.apimachinery.errors import ApiError, missing
 from tidegate.images.imports import conditions
 from tidegate.images.imports.fetched import Fetched
-from tidegate.images.imports.picturing import Images, pull_spec
+from tidegate.images.imports.orders import Applied, Import, Moved, Refusals
+from tidegate.images.imports.picturing import pull_spec
 from tidegate.images.imports.planning import Outcome, Wanted, of_tag
 from tidegate.images.imports.storing import store
 from tidegate.images.kinds.group import REPOSITORY_CHECK
@@ -27,64 +26,16 @@ from tidegate.images.kinds.image_stream import IMAGE_STREAMS, TagEventCondition,
 from tidegate.images.streams import generations
 from tidegate.images.streams.errors import TagImmutable, TagRefused
 from tidegate.images.streams.opening import opened
-from tidegate.images.streams.stream import Actor, Change, Stream, key_of
+from tidegate.images.streams.stream import IMPORT, Actor, Change, Stream, key_of
 from tidegate.images.tag_names import tag_faults
-from tidegate.images.tags.changing import grow, new_stream
+from tidegate.images.tags.changing import check_namespace, grow, new_stream
 from tidegate.images.tags.names import TagName
 from tidegate.metastore import document_rows, tag_checks
 from tidegate.metastore.database import Transaction
 from tidegate.metastore.tag_events import TagEvent
 from tidegate.observability.timestamp import rfc3339_seconds
 from tidegate.oci.errors import OciError
-from tidegate.oci.name import RepositoryName
 from tidegate.oci.pull_spec import PullSpec
-
-
-class Refusals(Exception):
-    """What rules keep from some tags; `why` has the text for each outcome, by its number."""
-
-    def __init__(self, why: Mapping[int, str]) -> None:
-        super().__init__()
-        self.why = why
-
-
-@dataclass(frozen=True, slots=True)
-class Import:
-    """Outcomes that are to be written to a stream; `images` has those of each, by its number.
-
-    `uid` is that of the stream that was meant, if any; with `only_wanted` a tag is written that
-    still wants what was looked for, and no stream is made. `attached` is False where signatures
-    and the like are left out.
-    """
-
-    name: RepositoryName
-    outcomes: Sequence[Outcome]
-    images: Mapping[int, Images]
-    new_uid: str
-    uid: str = ""
-    only_wanted: bool = False
-    attached: bool = True
-
-
-class Moved(NamedTuple):
-    """A tag that names another image than before."""
-
-    tag: str
-    digest: str
-    reference: str
-
-
-class Applied(NamedTuple):
-    """What a unit left behind: the stream as it is stored, and which tags name something else.
-
-    `changed` are those of which something else is to be said than before.
-    """
-
-    document: Document
-    stream: Stream
-    moved: Sequence[Moved]
-    changed: Collection[str]
-    warnings: Sequence[str]
 
 
 def apply(tx: Transaction, asked: Import, actor: Actor) -> Applied | None:
@@ -98,6 +49,12 @@ def apply(tx: Transaction, asked: Import, actor: Actor) -> Applied | None:
 
 
 def _stream(tx: Transaction, asked: Import, actor: Actor) -> Stream | None:
+    try:
+        check_namespace(tx, TagName(asked.name, ""))
+    except ApiError:
+        if asked.only_wanted:
+            return None
+        raise
     stream = opened(tx, asked.name)
     if stream is None:
         if asked.only_wanted:
@@ -125,6 +82,7 @@ class _Writing:
         self._events: dict[str, tuple[int, Change]] = {}
         self._conditions: dict[str, list[TagEventCondition]] = {}
         self._refused: dict[int, str] = {}
+        self._numbers: dict[str, int] = {}  # of the outcome that is the last to be of a tag
         self._warnings: list[str] = []
 
     def write(self) -> Applied:
@@ -136,6 +94,7 @@ class _Writing:
         ]
         stored = [self._store(*each) for each in written]
         for number, outcome in written:
+            self._numbers[outcome.wanted.to] = number
             if outcome.fetched is None:
                 self._fail(outcome)
             else:
@@ -273,7 +232,11 @@ class _Writing:
             grow(stream)
         for tag, spec in changed.items():
             project, generation = stream.name.project, stream.generation
-            stream.want(tag, generations.settled(self._old[tag], spec, project, generation))
+            wanted = generations.settled(self._old[tag], spec, project, generation)
+            try:
+                stream.want(tag, wanted)
+            except TagRefused as error:
+                self._refused[self._numbers[tag]] = str(error)
 
     def _record(self) -> list[Moved]:
         moved = []
@@ -289,7 +252,10 @@ class _Writing:
         return moved
 
     def _follow(self, outcome: Outcome) -> None:
-        """Let cosign's tags name what was found under them, unless they are wanted otherwise."""
+        """Let cosign's tags name what was found under them.
+
+        Unless they are wanted otherwise, or somebody signed the image here: that stays in force.
+        """
         if outcome.fetched is None or not self._asked.attached:
             return
         stream, source = self._stream, outcome.wanted.spec or PullSpec()
@@ -297,7 +263,7 @@ class _Writing:
             current = stream.current(each.tag) if each.tag else None
             if not each.tag or stream.spec(each.tag) is not None:
                 continue
-            if current is not None and current.image == each.digest:
+            if current is not None and (current.how != IMPORT or current.image == each.digest):
                 continue
             reference = pull_spec(source, each.digest)
             copied = source.repository().with_tag(each.tag).exact()

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from tidegate.images.imports.fetched import Fetched
-from tidegate.images.imports.fetching import Allowance, check_layers, parsed, together
+from tidegate.images.imports.fetching import Allowance, beside, check_layers, parsed, together
 from tidegate.oci.digest import Digest
 from tidegate.oci.mediatype import INDEXES
 from tidegate.remote.errors import ContentInvalid, ContentMissing, RemoteError
@@ -89,7 +89,7 @@ class Attached:
     async def _manifest(self, reference: str) -> Fetched:
         remote = await self._registries.manifest(self._location, reference)
         self._allowance.take_manifest(len(remote.content))
-        manifest = parsed(remote)
+        manifest = await beside(remote, parsed, remote)
         check_layers(remote.digest, manifest)
         if manifest.media_type in INDEXES:
             raise ContentInvalid("it is an index, which is imported as an image alone")

@@ -9,10 +9,11 @@ it is a `RemoteError` with a sentence. Digests are verified by `remote`. Nothing
 """
 
 import asyncio
-from collections.abc import Coroutine, Iterable
+from collections.abc import Callable, Coroutine, Iterable
 from dataclasses import replace
 from typing import Any, TypeVar
 
+from tidegate.apimachinery.documents.beside import IN_LOOP
 from tidegate.images.imports.errors import ImportsBusy
 from tidegate.images.imports.fetched import Fetched
 from tidegate.images.imports.platforms import Platform, choose
@@ -122,7 +123,7 @@ async def fetch(
 
 async def fetch_alone(registries: Registries, remote: RemoteManifest) -> Fetched:
     """A manifest that was read already; of an index without the images. Raises `RemoteError`."""
-    manifest = parsed(remote)
+    manifest = await beside(remote, parsed, remote)
     fetching = _Fetch(registries, Allowance(), Platform(), PRESERVE_ORIGINAL)
     return await fetching.alone(remote, manifest, remote.location)
 
@@ -154,13 +155,14 @@ class _Fetch:
 
     async def _of(self, remote: RemoteManifest, location: Location, depth: int) -> Fetched:
         """What a manifest is the beginning of; `depth` indexes may still come."""
-        manifest = parsed(remote)
+        manifest = await beside(remote, parsed, remote)
         if manifest.media_type not in INDEXES:
             return await self.alone(remote, manifest, location)
         if depth == 0:
             raise ContentInvalid(f"more than {DEPTH} indexes are in one another")
         if not self._whole:
-            return await self._child(_chosen(remote, manifest, self._prefer), location, depth)
+            chosen = await beside(remote, _chosen, remote, manifest, self._prefer)
+            return await self._child(chosen, location, depth)
         listed = list({each.digest: each for each in manifest.manifests}.values())
         self._count(len(listed))
         children = await together(self._child(each, location, depth) for each in listed)
@@ -233,6 +235,13 @@ class _Fetch:
         self._members += members
         if self._members > MEMBERS:
             raise ContentInvalid(f"the image has more than {MEMBERS} manifests")
+
+
+async def beside(remote: RemoteManifest, work: Callable[..., T], *args: Any) -> T:
+    """Do what takes as long as a manifest is large beside the event loop, if it is large."""
+    if len(remote.content) <= IN_LOOP:
+        return work(*args)
+    return await asyncio.to_thread(work, *args)
 
 
 def parsed(remote: RemoteManifest) -> Manifest:

@@ -10,16 +10,18 @@
 
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from typing import Any, NamedTuple, TypeVar
 
 from tidegate.apimachinery.documents.beside import IN_LOOP, Beside
 from tidegate.apimachinery.store import ObjectStore
 from tidegate.images.imports import statuses
-from tidegate.images.imports.applying import Applied, Import, Refusals, apply, note_refusal
+from tidegate.images.imports.applying import apply, note_refusal
 from tidegate.images.imports.fetched import Fetched
 from tidegate.images.imports.fetching import Pool
 from tidegate.images.imports.keyring import keyring_of
 from tidegate.images.imports.looking import Caller, Looking
+from tidegate.images.imports.orders import Applied, Import, Refusals
 from tidegate.images.imports.picturing import Images, images_of
 from tidegate.images.imports.planning import Outcome
 from tidegate.images.streams.errors import LimitExceeded, QuotaExceeded
@@ -35,12 +37,13 @@ from tidegate.oci.name import RepositoryName
 from tidegate.oci.pull_spec import PullSpec
 from tidegate.remote.gateway import Gateway, Urgency
 
+T = TypeVar("T")
+
 _ROUNDS = 20
 """Times that a unit is done again, each time without some tags that rules keep from it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Written:
+class Written(NamedTuple):
     """What a write came to: outcomes as they are told, and what the unit left behind."""
 
     outcomes: Sequence[Outcome]
@@ -136,10 +139,11 @@ class Importer:
         return found
 
     async def _images_of(self, fetched: Fetched, source: PullSpec, created: str) -> Images:
-        weight = sum(len(e.content) + len(e.config or b"") for e in fetched.members())
-        if weight <= IN_LOOP:
-            return images_of(fetched, source, created)
-        return await self._beside.do(weight, images_of, fetched, source, created)
+        return await self.beside(weight_of(fetched), images_of, fetched, source, created)
+
+    async def beside(self, weight: int, work: Callable[..., T], *args: Any) -> T:
+        """Do work on so many bytes beside the event loop, if they are many."""
+        return await self._beside.do(weight, work, *args) if weight > IN_LOOP else work(*args)
 
     async def note_refusal(self, asked: Import, error: Exception) -> None:
         """Let the tags say that the project's limits kept them from being imported."""
@@ -173,6 +177,11 @@ _WAITING = 1024 * 1024 * 1024
 """Bytes of content that may wait to be made Images of: as much as imports may bring."""
 
 _TOO_MANY = "too many tags of this import are kept by rules of the project: import fewer at once"
+
+
+def weight_of(fetched: Fetched) -> int:
+    """Bytes of an image's manifests and configurations."""
+    return sum(len(each.content) + len(each.config or b"") for each in fetched.members())
 
 
 def _told(outcome: Outcome) -> str:

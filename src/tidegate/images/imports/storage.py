@@ -27,9 +27,9 @@ from tidegate.apimachinery.storage import Call
 from tidegate.apimachinery.store import Key
 from tidegate.images.imports import statuses
 from tidegate.images.imports.answering import Answer
-from tidegate.images.imports.applying import Import
-from tidegate.images.imports.importing import Importer, Written
+from tidegate.images.imports.importing import Importer, Written, weight_of
 from tidegate.images.imports.looking import Looking
+from tidegate.images.imports.orders import Import
 from tidegate.images.imports.planning import Outcome, Wanted, of_image, of_repository
 from tidegate.images.kinds.group import GROUP
 from tidegate.images.kinds.image_stream import IMAGE_STREAMS, TagReference
@@ -169,35 +169,32 @@ class _Request:
 
     async def _run(self, looking: Looking) -> bytes:
         spec, answer = self._request.spec, Answer()
-        whole, more = await self._repository(looking, answer)
+        whole = await self._repository(looking, answer)
         specs = await self._specs([each.to.name for each in spec.images if each.to is not None])
         wanted = [*whole, *(of_image(each, specs) for each in spec.images)]
-        written = await self._written(await looking.all(wanted), looking)
-        outcomes, images = written.outcomes, written.images
-        if spec.repository is not None and more is not None:
-            answer.repository(outcomes[: len(whole)], images, more)
-        answer.images(outcomes[len(whole) :], images, len(whole))
-        if written.applied is not None:
-            answer.stream(await self._shown(written.applied.document.body))
-        return answer.encoded(self._request)
+        outcomes, images, applied = await self._written(await looking.all(wanted), looking)
+        stream = None if applied is None else await self._shown(applied.document.body)
+        found = (each.fetched for each in outcomes)
+        weight = sum(weight_of(each) for each in found if each is not None)
+        put = answer.encoded, self._request, outcomes, images, stream
+        return await self._importer.beside(weight, *put)
 
-    async def _repository(
-        self, looking: Looking, answer: Answer
-    ) -> tuple[list[Wanted], list[str] | None]:
-        """What is wanted of the repository, and the tags that are too many; None for no list."""
+    async def _repository(self, looking: Looking, answer: Answer) -> list[Wanted]:
+        """What is wanted of the repository."""
         repository = self._request.spec.repository
         if repository is None:
-            return [], None
+            return []
         source, insecure = repository.from_.name, repository.import_policy.insecure
         try:
             tags = await looking.tags(source, insecure=insecure)
         except RemoteError as error:
             location = Location.of(PullSpec.parse(source))
             answer.repository_failed(statuses.failed(str(location), location, error))
-            return [], None
+            return []
         wanted, more = of_repository(repository, tags)
+        answer.repository(len(wanted), more)
         specs = await self._specs([each.to for each in wanted])
-        return [each.preferring(specs.get(each.to)) for each in wanted], more
+        return [each.preferring(specs.get(each.to)) for each in wanted]
 
     async def _specs(self, tags: Sequence[str]) -> dict[str, TagReference]:
         """What is wanted of those tags that the stream has."""

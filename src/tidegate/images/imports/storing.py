@@ -18,6 +18,7 @@ from tidegate.images.imports.attached import SIGNATURES
 from tidegate.images.imports.fetched import Fetched
 from tidegate.images.imports.picturing import Images
 from tidegate.images.kinds.group import MANAGED
+from tidegate.images.kinds.image import Image
 from tidegate.images.kinds.image_signature import ATOMIC, ImageSignature
 from tidegate.images.signatures import SignaturesTooLarge, SignatureTaken
 from tidegate.images.streams.stream import Stream
@@ -25,8 +26,9 @@ from tidegate.images.tags.reading import image_now
 from tidegate.metastore import links, manifests
 from tidegate.metastore.documents import DocumentUnit
 from tidegate.metastore.origins import Origin
-from tidegate.oci.digest import Digest
 from tidegate.oci.errors import ManifestInvalid
+from tidegate.oci.pull_spec import PullSpec, PullSpecInvalid
+from tidegate.remote.location import Location
 
 
 def store(
@@ -46,7 +48,7 @@ def store(
         appeared.append(each.digest)
     pushes.show_again(stream, appeared, now)
     for content in fetched.signatures:
-        _sign(stream, fetched.digest, content, now)
+        _sign(stream, fetched, content, now)
     return bool(appeared)
 
 
@@ -74,14 +76,18 @@ def _put(stream: Stream, fetched: Fetched, origin: Origin, now: float) -> None:
     manifests.put(stream.tx, stream.name, record, (), now, found)
 
 
-def _sign(stream: Stream, image: Digest, content: bytes, now: float) -> None:
-    """Add a simple signature to an Image that was not pushed here, up to some."""
-    kept = image_now(stream.tx, image)
+def _sign(stream: Stream, fetched: Fetched, content: bytes, now: float) -> None:
+    """Add a simple signature to an Image that was not pushed here, up to some.
+
+    All projects share an Image, so it has those of the registry where it was found first: whoever
+    else has a registry with the image has no say in it.
+    """
+    kept = image_now(stream.tx, fetched.digest)
     if kept is None or kept.metadata.annotations.get(MANAGED) == "true":
         return
-    if len(kept.signatures) >= SIGNATURES:
+    if len(kept.signatures) >= SIGNATURES or _location(kept) != fetched.location:
         return
-    name = f"{image}@{hashlib.sha256(content).hexdigest()}"
+    name = f"{fetched.digest}@{hashlib.sha256(content).hexdigest()}"
     signature = ImageSignature(
         metadata=ObjectMeta(name=name),
         type=ATOMIC,
@@ -91,3 +97,10 @@ def _sign(stream: Stream, image: Digest, content: bytes, now: float) -> None:
         signatures.add(DocumentUnit(stream.tx), signature, now)
     except (SignatureTaken, SignaturesTooLarge):
         return
+
+
+def _location(image: Image) -> Location | None:
+    try:
+        return Location.of(PullSpec.parse(image.docker_image_reference))
+    except PullSpecInvalid:
+        return None

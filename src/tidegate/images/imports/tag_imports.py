@@ -14,9 +14,9 @@ import msgspec
 
 from tidegate.apimachinery.documents.references import ObjectReference
 from tidegate.images.imports import statuses
-from tidegate.images.imports.applying import Import, Moved
 from tidegate.images.imports.importing import Importer
 from tidegate.images.imports.looking import Looking
+from tidegate.images.imports.orders import Import, Moved
 from tidegate.images.imports.planning import Outcome, Wanted, of_repository, of_tag
 from tidegate.images.kinds.group import INSECURE_REPOSITORY
 from tidegate.images.kinds.image_stream_import import RepositoryImportSpec
