@@ -16,7 +16,7 @@ from tidegate.remote.errors import (
     RemoteError,
     Unavailable,
 )
-from tidegate.remote.http.calls import Answer
+from tidegate.remote.http.answer import Answer
 from tidegate.remote.rate_limits import read_retry_after
 
 BODY_LIMIT = 64 * 1024

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from tidegate.oci.digest import Digest
 from tidegate.remote.errors import ContentInvalid, LeftAlone, Unavailable
-from tidegate.remote.http.calls import Answer
+from tidegate.remote.http.answer import Answer
 from tidegate.remote.repository import Repository
 
 RESUMES = 4

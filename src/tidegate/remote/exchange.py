@@ -23,7 +23,8 @@ from tidegate.remote.errors import (
     Unavailable,
 )
 from tidegate.remote.flights import Flights
-from tidegate.remote.http.calls import Answer, Body, Call, Calls
+from tidegate.remote.http.answer import Answer
+from tidegate.remote.http.calls import Body, Call, Calls
 from tidegate.remote.http.following import followed
 from tidegate.remote.http.redirects import Headers, Origin, origin_of
 from tidegate.remote.http.trust import Trust

@@ -10,7 +10,7 @@ from tidegate.oci.digest import Digest
 from tidegate.oci.errors import DigestInvalid, ManifestInvalid
 from tidegate.oci.manifest import MANIFEST_LIMIT, parse_manifest
 from tidegate.remote.errors import ContentInvalid, NoRegistry
-from tidegate.remote.http.calls import Answer
+from tidegate.remote.http.answer import Answer
 from tidegate.remote.location import Location, is_digest
 from tidegate.remote.repository import Repository
 

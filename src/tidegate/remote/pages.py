@@ -6,7 +6,7 @@ Invariant: however many pages a server has, so much is read and no more, and fro
 import re
 
 from tidegate.remote.errors import ContentInvalid
-from tidegate.remote.http.calls import Answer
+from tidegate.remote.http.answer import Answer
 from tidegate.remote.http.redirects import Origin, joined, origin_of, shown
 
 PAGES = 1000

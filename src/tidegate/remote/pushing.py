@@ -20,7 +20,7 @@ from tidegate.remote.errors import (
     RemoteError,
     Unavailable,
 )
-from tidegate.remote.http.calls import Answer
+from tidegate.remote.http.answer import Answer
 from tidegate.remote.http.redirects import Hop, next_hop, origin_of
 from tidegate.remote.manifests import parsed_digest
 from tidegate.remote.repository import PULL, PUSH, Repository

@@ -24,7 +24,8 @@ from tidegate.remote.errors import (
     Unavailable,
 )
 from tidegate.remote.exchange import Asked, Exchanges
-from tidegate.remote.http.calls import Answer, Body
+from tidegate.remote.http.answer import Answer
+from tidegate.remote.http.calls import Body
 from tidegate.remote.http.redirects import Headers, Origin
 from tidegate.remote.location import Location
 from tidegate.remote.memory import Memory

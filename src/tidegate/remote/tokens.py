@@ -21,7 +21,8 @@ from tidegate.remote.challenges import Challenge
 from tidegate.remote.credentials import Credential
 from tidegate.remote.errors import AccessDenied, ContentInvalid, RemoteError
 from tidegate.remote.flights import Flights
-from tidegate.remote.http.calls import Answer, Call, Calls
+from tidegate.remote.http.answer import Answer
+from tidegate.remote.http.calls import Call, Calls
 from tidegate.remote.http.following import followed
 from tidegate.remote.http.redirects import Origin, origin_of
 from tidegate.remote.memory import Memory

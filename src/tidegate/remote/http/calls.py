@@ -9,33 +9,39 @@ for is refused, so what is taken in is as large as what came.
 import asyncio
 import time
 from collections import OrderedDict
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager, suppress
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from typing import Any, TypeVar
 
 import httpcore
 
 from tidegate import __version__
 from tidegate.remote.deadlines import DEADLINES, Deadlines
-from tidegate.remote.errors import Busy, ContentInvalid, RemoteError, Unavailable
+from tidegate.remote.errors import Busy, RemoteError
+from tidegate.remote.http.answer import Answer, failures
 from tidegate.remote.http.redirects import Headers, Origin, origin_of, shown
 from tidegate.remote.http.trust import Trust, tls_context
 
-SLOWEST = 2048.0
-"""Bytes a second: who sends slower, once the deadline is over, holds a connection for nothing."""
-
-CONNECTIONS, IDLE_CONNECTIONS, IDLE_FOR = 100, 8, 30.0
-"""For each server: at once, kept for the next request, and for so many seconds."""
+CONNECTIONS, IDLE_FOR = 100, 30.0
+"""For each server: at once, and seconds for which one is kept for the next request."""
+KEPT_TRIED = 3
+"""Connections that were kept and turned out to be closed, after which a failure is one."""
+LOST = 20
+"""Connections that httpcore may lose track of before its pool is given up for another one."""
 
 POOLS = 256
 """Servers with connections; the one used longest ago is forgotten when it has none in use."""
 
 PIECE = 1024 * 1024
 """Bytes of a body that have to be taken before the other side counts as stalled."""
-DRAINED = 16 * 1024
-"""Bytes that are cheaper to read than a connection is to make."""
 
 _OURS: Headers = (("User-Agent", f"tidegate/{__version__}"), ("Accept-Encoding", "identity"))
+
+_REPEATABLE = frozenset({"GET", "HEAD", "PUT", "DELETE"})
+"""Methods that may be repeated when nobody knows whether they arrived (RFC 9110 section 9.2.2)."""
+
+T = TypeVar("T")
 
 Body = bytes | Callable[[], AsyncIterator[bytes]]
 
@@ -58,83 +64,37 @@ class Call:
     large: bool = False
 
 
-class Answer:
-    """An answer whose head is in; its body comes as it is read."""
+class _Trace:
+    """What httpcore tells of a request: whether a connection was made for it."""
 
-    def __init__(self, url: str, response: httpcore.Response, stall: float) -> None:
-        self.url = url
-        self._stall = stall
-        self.status = response.status
-        self._response = response
-        self._read = False
+    def __init__(self) -> None:
+        self.connected = False
 
-    def header(self, name: str) -> str:
-        """A header's first value, or empty."""
-        return next(iter(self.headers(name)), "")
-
-    def headers(self, name: str) -> list[str]:
-        """All values of a header, in their order."""
-        wanted = name.lower().encode()
-        found = (value for key, value in self._response.headers if key.lower() == wanted)
-        return [value.decode("latin-1") for value in found]
-
-    def every_header(self) -> list[tuple[str, str]]:
-        """All headers, names in lower case."""
-        return [
-            (name.decode("latin-1").lower(), value.decode("latin-1"))
-            for name, value in self._response.headers
-        ]
-
-    @property
-    def length(self) -> int | None:
-        """How many bytes the body has, if the head says so."""
-        text = self.header("content-length")
-        return int(text) if text.isascii() and text.isdigit() and len(text) < 19 else None
-
-    async def chunks(self) -> AsyncGenerator[bytes, None]:
-        """The body as it comes, at a rate that is worth waiting for."""
-        where = shown(self.url)
-        if self.header("content-encoding").lower() not in ("", "identity"):
-            raise ContentInvalid(f"{where}: came in an encoding that was not asked for")
-        self._read = True
-        waited, received, began = 0.0, 0, time.monotonic()
-        with _failures(where):
-            async for chunk in self._response.aiter_stream():
-                waited += time.monotonic() - began
-                received += len(chunk)
-                if waited > self._stall and received < waited * SLOWEST:
-                    raise Unavailable(f"{where}: sends less than {SLOWEST:g} bytes a second")
-                yield chunk
-                began = time.monotonic()
-
-    async def content(self, limit: int) -> bytes:
-        """The whole body; ContentInvalid when it is larger than `limit` bytes."""
-        content = bytearray()
-        if (self.length or 0) <= limit:
-            async for chunk in self.chunks():
-                content += chunk
-                if len(content) > limit:
-                    break
-            else:
-                return bytes(content)
-        raise ContentInvalid(f"{shown(self.url)}: more than {limit} bytes")
-
-    async def drain(self) -> None:
-        """Take in what is left of a short body, so that the connection can be used again."""
-        if not self._read and (self.length or 0) <= DRAINED:
-            with suppress(RemoteError, TimeoutError):
-                async with asyncio.timeout(1.0):
-                    await self.content(DRAINED)
+    async def __call__(self, event: str, _: object) -> None:
+        self.connected = self.connected or event.startswith("connection.connect")
 
 
 _Key = tuple[Origin, Trust, bool]
 
 
-@dataclass(slots=True)
 class _Pool:
-    connections: httpcore.AsyncConnectionPool
-    users: int = 0
-    used_at: float = 0.0
+    """The connections to a server, and whose turn it is to have one.
+
+    httpcore counts none itself: where a request is cancelled between getting its connection and
+    using it, it takes that one for busy ever after.
+    """
+
+    def __init__(self, connections: httpcore.AsyncConnectionPool) -> None:
+        self.connections = connections
+        self.turns = asyncio.Semaphore(CONNECTIONS)
+        self.users = 0
+        self.used_at = 0.0
+
+    @property
+    def has_lost_many(self) -> bool:
+        """Whether more connections are taken for busy than anybody uses."""
+        busy = sum(not each.is_idle() for each in self.connections.connections)
+        return busy > self.users + LOST
 
 
 class Calls:
@@ -147,12 +107,14 @@ class Calls:
         self._deadlines = deadlines
         self._pools: OrderedDict[_Key, _Pool] = OrderedDict()
         self._looked_at = 0.0
+        self._tasks: set[asyncio.Task[Any]] = set()
 
     @asynccontextmanager
     async def open(self, call: Call, trust: Trust) -> AsyncIterator[Answer]:
         """The answer to a request; RemoteError's kinds where there is none."""
-        pool = self._pool(origin_of(call.url), trust, large=call.large)
-        pool.users += 1
+        key = (origin_of(call.url), trust, call.large)
+        pool = self._pool(key)
+        await self._turn(pool, call)
         try:
             await self._close_idle()
             response = await self._respond(pool.connections, call)
@@ -161,25 +123,38 @@ class Calls:
                 yield answer
                 await answer.drain()
             finally:
-                await response.aclose()
+                await asyncio.shield(self._apart(response.aclose()))
         finally:
+            pool.turns.release()
             pool.users -= 1
             pool.used_at = time.monotonic()
+            if not pool.users and self._pools.get(key) is not pool:
+                self._apart(pool.connections.aclose())
 
     async def close(self) -> None:
         """Let go of every connection."""
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=1.0)
         pools, self._pools = self._pools, OrderedDict()
         for pool in pools.values():
             await pool.connections.aclose()
 
-    def _pool(self, origin: Origin, trust: Trust, *, large: bool) -> _Pool:
-        key = (origin, trust, large)
+    async def _turn(self, pool: _Pool, call: Call) -> None:
+        try:
+            async with asyncio.timeout(self._deadlines.connect):
+                await pool.turns.acquire()
+        except TimeoutError as error:
+            where = shown(call.url)
+            raise Busy(f"{where}: {CONNECTIONS} requests are under way already") from error
+        pool.users += 1
+
+    def _pool(self, key: _Key) -> _Pool:
+        origin, trust, _ = key
         pool = self._pools.get(key)
         if pool is None:
             connections = httpcore.AsyncConnectionPool(
                 ssl_context=tls_context(trust) if origin.scheme == "https" else None,
-                max_connections=CONNECTIONS,
-                max_keepalive_connections=IDLE_CONNECTIONS,
+                max_connections=None,
                 keepalive_expiry=IDLE_FOR,
                 network_backend=self._network,
             )
@@ -188,24 +163,55 @@ class Calls:
         return pool
 
     async def _respond(self, pool: httpcore.AsyncConnectionPool, call: Call) -> httpcore.Response:
+        """The response; a kept connection that the server had closed is no reason for none."""
+        with failures(shown(call.url)):
+            for _ in range(KEPT_TRIED):
+                trace = _Trace()
+                try:
+                    return await self._asked(pool, call, trace)
+                except (httpcore.RemoteProtocolError, httpcore.NetworkError):
+                    if trace.connected or call.method not in _REPEATABLE or callable(call.body):
+                        raise
+            return await self._asked(pool, call, _Trace())
+
+    async def _asked(
+        self, pool: httpcore.AsyncConnectionPool, call: Call, trace: "_Trace"
+    ) -> httpcore.Response:
+        """The response to a request, which is made in a task of its own.
+
+        httpcore tidies up after being cancelled once, not when that is cancelled in turn: it would
+        lose a place in the pool for good. So nobody but this method ever cancels it.
+        """
         connect, answer, stall = self._deadlines[:3]
         patience = answer if call.patience is None else call.patience
-        timeouts = {
-            "connect": connect,
-            "pool": connect,
-            "read": max(stall, patience),
-            "write": stall,
-        }
-        with _failures(shown(call.url)):
-            async with asyncio.timeout(None) as deadline:
-                request = httpcore.Request(
-                    call.method,
-                    call.url,
-                    headers=[("Host", _host(call.url)), *_OURS, *call.headers, *_framing(call)],
-                    content=_body(call, deadline, patience),
-                    extensions={"timeout": timeouts},
-                )
-                return await pool.handle_async_request(request)
+        limits = {"connect": connect, "read": max(stall, patience), "write": stall}
+        async with asyncio.timeout(None) as deadline:
+            request = httpcore.Request(
+                call.method,
+                call.url,
+                headers=[("Host", _host(call.url)), *_OURS, *call.headers, *_framing(call)],
+                content=_body(call, deadline, patience),
+                extensions={"timeout": limits, "trace": trace},
+            )
+            asking = self._apart(pool.handle_async_request(request))
+            try:
+                return await asyncio.shield(asking)
+            except asyncio.CancelledError:
+                asking.cancel()
+                asking.add_done_callback(self._unwanted)
+                raise
+
+    def _apart(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
+        """Work in a task of its own, which goes on when whoever waits for it is cancelled."""
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+    def _unwanted(self, asking: asyncio.Task[httpcore.Response]) -> None:
+        """Close a response that came too late."""
+        if not asking.cancelled() and asking.exception() is None:
+            self._apart(asking.result().aclose())
 
     async def _close_idle(self) -> None:
         """Close the connections to servers that nobody has asked for anything since a while."""
@@ -214,9 +220,11 @@ class Calls:
             return
         self._looked_at = now
         for key, pool in list(self._pools.items()):
-            if not pool.users and (many or now - pool.used_at > IDLE_FOR):
+            old = not pool.users and (many or now - pool.used_at > IDLE_FOR)
+            if old or pool.has_lost_many:
                 del self._pools[key]
-                await pool.connections.aclose()
+                if not pool.users:
+                    await pool.connections.aclose()
                 many = len(self._pools) > POOLS
 
 
@@ -249,20 +257,3 @@ async def _body(call: Call, deadline: asyncio.Timeout, patience: float) -> Async
     elif call.body:
         yield call.body
     deadline.reschedule(asyncio.get_running_loop().time() + patience)
-
-
-@contextmanager
-def _failures(where: str) -> Iterator[None]:
-    """What httpcore raises, in our words."""
-    try:
-        yield
-    except TimeoutError as error:
-        raise Unavailable(f"{where}: no answer in time") from error
-    except httpcore.PoolTimeout as error:
-        raise Busy(f"{where}: {CONNECTIONS} requests are under way already") from error
-    except (httpcore.TimeoutException, httpcore.NetworkError) as error:
-        raise Unavailable(f"{where}: {error}") from error
-    except httpcore.RemoteProtocolError as error:
-        raise Unavailable(f"{where}: the answer broke off or is not HTTP: {error}") from error
-    except (httpcore.LocalProtocolError, httpcore.UnsupportedProtocol) as error:
-        raise RemoteError(f"{where}: {error}") from error

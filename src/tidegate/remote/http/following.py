@@ -6,7 +6,8 @@ from dataclasses import replace
 from typing import Protocol
 
 from tidegate.remote.errors import DetourUnavailable, RemoteError, Unavailable
-from tidegate.remote.http.calls import Answer, Call, Calls
+from tidegate.remote.http.answer import Answer
+from tidegate.remote.http.calls import Call, Calls
 from tidegate.remote.http.redirects import REDIRECT_LIMIT, Hop, Origin, next_hop, origin_of, shown
 from tidegate.remote.http.trust import Trust
 

@@ -9,7 +9,8 @@ import pytest
 from tests.unit.remote.gateways import HERE, Serve, serving
 from tidegate.remote.deadlines import Deadlines
 from tidegate.remote.errors import ContentInvalid, RemoteError, Unavailable
-from tidegate.remote.http.calls import Answer, Call, Calls
+from tidegate.remote.http.answer import Answer
+from tidegate.remote.http.calls import Call, Calls
 from tidegate.remote.http.network import Network
 from tidegate.remote.http.trust import Trust
 
@@ -160,6 +161,32 @@ def test_a_connection_is_used_again_after_a_short_body_that_nobody_read() -> Non
 
     asyncio.run(run())
     assert len(connections) == 1
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD", "PUT", "POST"])
+def test_a_kept_connection_that_the_server_closes_is_no_failure(method: str) -> None:
+    requests = list[bytes]()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        requests.append(await reader.readuntil(b"\r\n\r\n"))
+        writer.write(OK + b"Content-Length: 0\r\n\r\n")
+        requests.append(await reader.readuntil(b"\r\n\r\n"))  # and closes without an answer
+
+    async def run() -> None:
+        async with serving(serve) as url:
+            calls = Calls(Network(HERE), SHORT)
+            for _ in range(5):
+                async with calls.open(Call(method, url), Trust()) as answer:
+                    assert answer.status == 200
+            await calls.close()
+
+    if method == "POST":  # which may have arrived
+        with pytest.raises(Unavailable):
+            asyncio.run(run())
+        assert len(requests) == 2
+    else:
+        asyncio.run(run())
+        assert len(requests) == 9
 
 
 def test_a_body_is_sent_in_pieces_and_what_came_back_is_read_after_it() -> None:
