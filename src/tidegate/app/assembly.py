@@ -124,7 +124,7 @@ async def assemble(settings: Settings) -> AsyncIterator[Application]:
         older = Older(database, blobs, hosts)
         for loop in (
             *loops(settings, database, store, registry, identities, ending, older),
-            *import_loops(settings, database, store, importer, config),
+            *import_loops(settings, database, store, importer, config, gateway),
             *mirror_loops(database, store, blobs, gateway, config, hosts, own, audit),
         ):
             stack.callback(asyncio.create_task(loop).cancel)
