@@ -4,9 +4,11 @@ import contextlib
 import uuid
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from tests.e2e.two_processes import Serving
 from tests.fault_proxy import FaultProxy
 from tests.images import (
     IMAGE_CONFIG,
@@ -18,7 +20,7 @@ from tests.images import (
 )
 from tests.kube_client import CORE, PROJECTS, KubeClient, kube_client, project
 from tests.registry_client import RegistryClient, client_of
-from tests.server import Server, serving
+from tests.server import Server, serving, wait_until
 from tests.upstream import Upstream, docker_registry, dockerconfigjson
 
 IMAGES = "/apis/image.openshift.io/v1"
@@ -46,6 +48,33 @@ class World:
             answer = self.admin.patch(f"{CORE}/namespaces/{name}", body)
             assert answer.status_code == 200, answer.text
         return name
+
+    def annotate(self, project_name: str, **annotations: str | None) -> None:
+        """Change annotations of a project; names that only a mirror has are read with them."""
+        body = {"metadata": {"annotations": annotations}}
+        answer = self.admin.patch(f"{CORE}/namespaces/{project_name}", body)
+        assert answer.status_code == 200, answer.text
+
+    def stream(self, project_name: str, path: str) -> Json:
+        """The stream that a repository of the other registry becomes in a project."""
+        name = path.replace("/", ".").replace("--", "-").replace("__", "_")
+        return self.admin.read(f"{IMAGES}/namespaces/{project_name}/imagestreams/{name}")
+
+    def allow_without_tls(self) -> None:
+        """Let the other registry be asked without TLS; each worker has heard of it then."""
+        self.configure(insecureRegistries=[self.far.address])
+        probe = self.project(**{"tidegate.io/proxy": self.far.address})
+        for each in self.server.worker_ids():
+            with contextlib.closing(Serving(self.server, each)) as worker:
+                wait_until(partial(_speaks, worker.registry(), probe), what="plain HTTP")
+        self.annotate(probe, **{"tidegate.io/proxy": None})
+        self.far.forget()
+
+    def configure(self, **sources: Any) -> None:
+        """Change the cluster's rules for other registries."""
+        body = {"spec": {"registrySources": sources}}
+        answer = self.admin.patch("/apis/config.openshift.io/v1/images/cluster", body)
+        assert answer.status_code == 200, answer.text
 
     def secret(self, project_name: str, *credentials: str) -> None:
         """A pull secret for the other registry."""
@@ -93,6 +122,10 @@ class World:
         (answer,) = self.admin.make(path, body)["status"]["images"]
         self.far.forget()
         return dict(answer)
+
+
+def _speaks(registry: RegistryClient, probe: str) -> bool:
+    return "TLS" not in registry.manifest(f"{probe}/is/it/there", "v1").text
 
 
 @contextlib.contextmanager

@@ -145,10 +145,17 @@ def test_a_blob_that_is_not_what_its_digest_says_never_comes_whole(here: World) 
     pushable = fresh(3 * MEGABYTE)
     repository, blob = here.imported(pushable), layer_of(pushable)
     here.far.when(asks("blob", "GET"), Corrupt(at=1000))
-    with pytest.raises(httpx.RemoteProtocolError, match="peer closed connection"):
-        here.registry.blob(repository, blob.digest)
+    assert not comes_whole(here, repository, blob)
     here.far.honest()
     assert here.registry.blob(repository, blob.digest).content == blob.data
+
+
+def comes_whole(here: World, repository: str, blob: Content) -> bool:
+    """Whether it does, and not an error, before the answer began or after."""
+    try:
+        return here.registry.blob(repository, blob.digest).status_code == 200
+    except httpx.RemoteProtocolError:
+        return False
 
 
 def test_a_registry_that_lies_about_sizes_is_not_believed(here: World) -> None:
@@ -352,20 +359,13 @@ def test_a_manifest_that_an_event_names_and_nobody_stored_is_fetched_once(here: 
     stream["metadata"]["annotations"] = {"openshift.io/image.insecureRepository": "true"}
     answer = here.admin.put(f"{path}/app/status", stream)
     assert answer.status_code == 200, answer.text
-    insecure(here)
+    here.allow_without_tls()
     for _ in range(2):
         here.registry.pull(f"{name}/app", pushable, "v1")
     assert here.far.count("manifest", "GET") == 3
     here.far.when(asks("manifest"), Answer(500))
     unknown = here.registry.manifest(f"{name}/app", digest_of(b"other"))
     assert (unknown.status_code, error_codes(unknown)) == (404, ["MANIFEST_UNKNOWN"])
-
-
-def insecure(here: World) -> None:
-    """Let the other registry be asked without TLS by whoever names it."""
-    body = {"spec": {"registrySources": {"insecureRegistries": [here.far.address]}}}
-    answer = here.admin.patch("/apis/config.openshift.io/v1/images/cluster", body)
-    assert answer.status_code == 200, answer.text
 
 
 def test_what_another_registry_does_not_give_is_said_with_its_name(here: World) -> None:
@@ -380,7 +380,7 @@ def test_what_another_registry_does_not_give_is_said_with_its_name(here: World) 
     own = {**item, "dockerImageReference": f"{here.server.address}/{name}/app@{pushable.digest}"}
     stream["status"]["tags"] = [{"tag": "v1", "items": [item]}]
     assert here.admin.put(f"{path}/app/status", stream).status_code == 200
-    insecure(here)
+    here.allow_without_tls()
     here.far.when(asks("manifest"), Answer(403))
     answer = here.registry.manifest(f"{name}/app", "v1")
     assert (answer.status_code, error_codes(answer)) == (404, ["OPENSHIFT_PULLTHROUGH_MANIFEST"])

@@ -170,8 +170,8 @@ class RemoteBlobs:
         if sources.host not in await cached.hosts(self._database, pull.digest):
             return None
         copy = self.copy(pull.digest)
-        if copy is None:
-            return None
+        if copy is None or await cached.may_read(self._database, pull.repository, pull.digest):
+            return copy  # that we were given it was just being written down
         try:
             await sources.size()
         except BaseException:
