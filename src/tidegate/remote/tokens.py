@@ -102,8 +102,8 @@ class Tokens:
         return _basic(peer.credential)
 
     async def _fetch(self, peer: Peer, way: _Way, use: _Use, wanted: Scopes) -> str:
-        realm = origin_of(way.realm)
-        about, host = f"{peer.host}: token of {realm}", str(realm).partition("://")[2]
+        about = f"{peer.host}: token of {origin_of(way.realm)}"
+        host = f"{peer.host} (tokens)"  # a registry that names a realm says nothing of others'
         call = _token_call(peer, way, wanted)
         await self._admission.enter(host, "", about, Urgency.NOW, counted=False)
         async with self._admission.watching(host), followed(self._calls, call, peer) as answer:

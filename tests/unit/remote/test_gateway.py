@@ -57,6 +57,7 @@ class Kept:
     def __init__(self, wait: Wait = NO_WAIT) -> None:
         self.answer = wait
         self.told: list[tuple[object, ...]] = []
+        self.failing: set[str] = set()
 
     async def wait(self, host: str, account: str, urgency: int, *, counted: bool) -> Wait:
         self.told.append(("wait", account, urgency, counted))
@@ -72,6 +73,7 @@ class Kept:
 
     async def failed(self, host: str, error: str) -> None:
         self.told.append(("failed",))
+        self.failing.add(host)
 
     async def answered(self, host: str) -> None:
         self.told.append(("answered",))
@@ -359,6 +361,7 @@ def test_a_token_server_that_fails_is_left_alone_and_its_registry_is_not(fault: 
         with pytest.raises(Unavailable):
             head(server.address, budgets=budgets)
         assert len(budgets.of("failed")) == realm.count()
+        assert budgets.failing == {f"{server.address} (tokens)"}
 
 
 def test_what_comes_back_within_a_moment_is_waited_for() -> None:
