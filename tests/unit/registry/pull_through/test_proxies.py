@@ -1,0 +1,300 @@
+"""How fresh a mirrored tag is, by the clock of the test; the other registry is a server in here."""
+
+import asyncio
+import shutil
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.fault_proxy import FaultProxy
+from tests.faults import Answer, Ask, Hang, asks
+from tests.images import Content, index, small_image
+from tidegate.apimachinery.store import Key
+from tidegate.auth.projects.proxy import Proxy
+from tidegate.images.proxies import Proxied
+from tidegate.metastore.documents import Documents
+from tidegate.metastore.migrate import migrate
+from tidegate.metastore.open import open_database
+from tidegate.oci.digest import Digest
+from tidegate.oci.name import RepositoryName, Tag
+from tidegate.registry.errors import ManifestUnknown, PullThroughFailed, TooManyRequests
+from tidegate.registry.pull_through.manifests import RemoteManifests
+from tidegate.registry.pull_through.mirroring import Mirroring, NoMirror
+from tidegate.registry.pull_through.proxies import SILENT, ProxiedManifests, Pulled
+from tidegate.registry.request import Request
+from tidegate.remote.addresses import AddressPolicy
+from tidegate.remote.budgets import NoBudgets
+from tidegate.remote.gateway import Gateway
+from tidegate.remote.location import Location
+from tidegate.remote.rules import RegistryRules
+
+HOUR = 3600.0
+FRESHNESS = 60.0
+REPOSITORY = RepositoryName("hub/library.nginx")
+LATEST = Tag("latest")
+OLD, NEW = index(small_image("old")).manifest, index(small_image("new")).manifest
+
+
+@dataclass
+class World:
+    """A project `hub` that mirrors `far`, whose `now` is what it gives; and a clock."""
+
+    pulls: ProxiedManifests
+    far: FaultProxy
+    time: list[float]
+    now: list[Content]
+
+    def proxied(self, **more: Any) -> Proxied:
+        location = Location(self.far.address, "library/nginx")
+        return Proxied(REPOSITORY, location, Proxy(self.far.address, **more))
+
+    async def pull(self, reference: Tag | Digest = LATEST, **more: Any) -> Pulled:
+        request = Request(
+            {"method": "GET", "headers": [], "path": "/", "query_string": b""}, _never
+        )
+        return await self.pulls.pull(request, "ann", self.proxied(**more), reference)
+
+    async def fresh(self) -> Pulled:
+        """The tag once it is stale no more."""
+        async with asyncio.timeout(20):
+            while is_stale(pulled := await self.pull()):  # noqa: ASYNC110  as clients would
+                await asyncio.sleep(0.01)
+        return pulled
+
+    def later(self, seconds: float) -> None:
+        self.time[0] += seconds
+
+    def asked(self) -> tuple[int, int]:
+        """HEADs and GETs of manifests since the last time."""
+        counts = self.far.count("manifest", "HEAD"), self.far.count("manifest", "GET")
+        self.far.forget()
+        return counts
+
+
+async def _never() -> dict[str, Any]:
+    raise AssertionError("nobody reads the body of a GET")
+
+
+@asynccontextmanager
+async def world(file: Path, patience: float = 20.0) -> AsyncIterator[World]:
+    database = await open_database(f"sqlite:///{file}")
+    store = Documents(database)
+    body = b'{"metadata":{"name":"hub"}}'
+    await store.write(lambda tx: tx.put(Key("namespaces", "", "hub"), "u", lambda _: body))
+    time, now = [1_000_000.0], [OLD]
+
+    def clock() -> float:
+        return time[0]
+
+    with FaultProxy() as far:
+        far.always(lambda ask: _given(ask, now))
+        rules = RegistryRules(insecure=(far.address,))
+        addresses = AddressPolicy(allow_private=True)
+        gateway = Gateway(lambda: rules, addresses, NoBudgets(), clock=clock)
+        elsewhere = RemoteManifests(database, store, gateway, tuple)
+        mirroring = Mirroring(database, clock)
+        pulls = ProxiedManifests(database, mirroring, elsewhere, tuple, FRESHNESS, clock, patience)
+        try:
+            yield World(pulls, far, time, now)
+        finally:
+            await mirroring.close()
+            await gateway.close()
+            await database.close()
+
+
+def _given(ask: Ask, now: list[Content]) -> Answer | None:
+    content = next((each for each in (OLD, NEW) if each.digest == ask.reference), now[0])
+    headers = {"Docker-Content-Digest": content.digest, "Content-Type": content.media_type,
+               "Docker-Distribution-Api-Version": "registry/2.0"}  # fmt: skip
+    if ask.kind != "manifest":
+        return Answer(404, headers)
+    return Answer(200, {**headers, "Content-Length": str(len(content.data))}, content.data)
+
+
+@pytest.fixture
+def play(migrated: Path, tmp_path: Path) -> Callable[..., None]:
+    """Plays a scenario in a world of its own."""
+
+    def run(scenario: Callable[[World], Coroutine[Any, Any, None]], **options: Any) -> None:
+        async def inner() -> None:
+            async with world(Path(shutil.copy(migrated, tmp_path)), **options) as found:
+                await scenario(found)
+
+        asyncio.run(inner())
+
+    return run
+
+
+def age_of(pulled: Pulled) -> int:
+    return int(dict(pulled.headers)[b"age"])
+
+
+def is_stale(pulled: Pulled) -> bool:
+    return any(name == b"warning" for name, _ in pulled.headers)
+
+
+def test_within_its_freshness_a_tag_asks_nobody(play: Callable[..., None]) -> None:
+    async def scenario(here: World) -> None:
+        first = await here.pull()
+        assert first.manifest.content == OLD.data
+        assert here.asked() == (1, 1)
+        here.now[0] = NEW
+        here.later(FRESHNESS - 1)
+        second = await here.pull()
+        assert (second.manifest.digest, age_of(second)) == (OLD.digest, FRESHNESS - 1)
+        assert here.asked() == (0, 0)
+        here.later(1)
+        third = await here.pull()
+        assert (third.manifest.digest, age_of(third)) == (NEW.digest, 0)
+        assert here.asked() == (1, 1)
+        here.later(FRESHNESS)
+        assert (await here.pull()).manifest.digest == NEW.digest
+        assert here.asked() == (1, 0)
+
+    play(scenario)
+
+
+def test_a_project_has_a_freshness_of_its_own(play: Callable[..., None]) -> None:
+    async def scenario(here: World) -> None:
+        await here.pull(freshness=2 * HOUR)
+        here.later(HOUR)
+        here.far.forget()
+        assert age_of(await here.pull(freshness=2 * HOUR)) == HOUR
+        assert here.asked() == (0, 0)
+        assert age_of(await here.pull(freshness=0.0)) == 0
+        assert here.asked() == (1, 0)
+
+    play(scenario)
+
+
+def test_an_hour_without_the_other_registry_is_an_hour_of_pulls_with_their_age(
+    play: Callable[..., None],
+) -> None:
+    async def scenario(here: World) -> None:
+        await here.pull()
+        here.far.unplug()
+        for second in range(0, int(HOUR), 10):
+            pulled = await here.pull()
+            assert pulled.manifest.content == OLD.data
+            assert age_of(pulled) == second
+            assert is_stale(pulled) is (second >= FRESHNESS)
+            assert (await here.pull(Digest(OLD.digest))).headers == []
+            here.later(10)
+        here.far.plug_in()
+        here.now[0] = NEW
+        here.later(SILENT)
+        assert is_stale(await here.pull())  # still, but the registry is asked beside
+        assert (await here.fresh()).manifest.digest == NEW.digest
+
+    play(scenario)
+
+
+def test_who_waits_for_a_silent_registry_waits_once(play: Callable[..., None]) -> None:
+    async def scenario(here: World) -> None:
+        await here.pull()
+        here.later(FRESHNESS)
+        here.far.forget()
+        here.far.always(Hang())
+        first = await here.pull()  # gives up after the patience of this world
+        assert is_stale(first)
+        for _ in range(5):
+            assert is_stale(await asyncio.wait_for(here.pull(), 5))
+        assert here.far.count("manifest") == 1
+        here.now[0] = NEW
+        here.far.honest()
+        here.far.always(lambda ask: _given(ask, here.now))
+        await here.fresh()  # the answer that came late counts
+
+    play(scenario, patience=0.05)
+
+
+def test_a_tag_of_any_age_is_served_unless_the_project_says_how_old_it_may_be(
+    play: Callable[..., None],
+) -> None:
+    async def scenario(here: World) -> None:
+        await here.pull()
+        here.far.always(Answer(503))
+        here.later(1000 * HOUR)
+        assert age_of(await here.pull()) == 1000 * HOUR
+        with pytest.raises(PullThroughFailed):
+            await here.pull(stale_limit=24 * HOUR)
+        assert (await here.pull(stale_limit=2000 * HOUR)).manifest.digest == OLD.digest
+
+    play(scenario)
+
+
+def test_a_tag_that_is_gone_there_is_gone_here_and_its_digest_is_not(
+    play: Callable[..., None],
+) -> None:
+    async def scenario(here: World) -> None:
+        await here.pull()
+        here.later(FRESHNESS)
+        rule = here.far.when(asks("manifest"), _nothing())
+        with pytest.raises(ManifestUnknown, match="library/nginx:latest"):
+            await here.pull()
+        assert (await here.pull(Digest(OLD.digest))).manifest.content == OLD.data
+        here.far.drop(rule)
+        assert (await here.pull()).manifest.digest == OLD.digest
+
+    play(scenario)
+
+
+def test_what_was_tagged_here_by_hand_is_not_what_the_mirror_serves(
+    play: Callable[..., None],
+) -> None:
+    """Only what the other registry said counts, whatever tags of the stream were moved to."""
+
+    async def scenario(here: World) -> None:
+        await here.pull()
+        here.now[0] = NEW
+        other = await here.pull(Tag("other"))
+        assert other.manifest.digest == NEW.digest
+        assert (await here.pull()).manifest.digest == OLD.digest
+
+    play(scenario)
+
+
+def test_without_anything_to_serve_the_failure_is_told(play: Callable[..., None]) -> None:
+    async def scenario(here: World) -> None:
+        here.far.always(Answer(503))
+        with pytest.raises(PullThroughFailed, match="cannot be reached"):
+            await here.pull()
+        here.far.always(Answer(429, {"Retry-After": "17"}))
+        with pytest.raises(TooManyRequests) as limited:
+            await here.pull()
+        assert dict(limited.value.headers)[b"retry-after"] == b"17"
+
+    play(scenario)
+
+
+def test_a_stream_that_mirrors_something_else_is_not_read_by_another_name(
+    play: Callable[..., None],
+) -> None:
+    async def scenario(here: World) -> None:
+        await here.pull()
+        request = Request(
+            {"method": "GET", "headers": [], "path": "/", "query_string": b""}, _never
+        )
+        location = Location(here.far.address, "library.nginx")
+        other = Proxied(REPOSITORY, location, Proxy(here.far.address))
+        with pytest.raises(NoMirror, match=r"which mirrors .*/library/nginx"):
+            await here.pulls.pull(request, "ann", other, LATEST)
+        with pytest.raises(NoMirror):
+            await here.pulls.pull(request, "ann", other, Digest(NEW.digest))
+
+    play(scenario)
+
+
+def _nothing() -> Answer:
+    return Answer(404, {"Docker-Distribution-Api-Version": "registry/2.0"})
+
+
+@pytest.fixture(scope="module")
+def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("migrated") / "metadata.db"
+    migrate(f"sqlite:///{path}")
+    return path
