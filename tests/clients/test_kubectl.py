@@ -81,6 +81,11 @@ NAMESPACED: dict[str, dict[str, Any]] = {
         "kind": "TagPolicy",
         "spec": {"immutable": ["v*"], "naming": {"tags": {"semver": True}}},
     },
+    "triggerpolicies.tidegate.io": {
+        "apiVersion": "tidegate.io/v1",
+        "kind": "TriggerPolicy",
+        "spec": {"soak": {"duration": "24h"}, "workloads": ["web"]},
+    },
     f"imagestreams.{IMAGE}": {
         "apiVersion": f"{IMAGE}/v1",
         "kind": "ImageStream",
@@ -147,6 +152,9 @@ KEPT = {**NAMESPACED, **CLUSTER}
 TOKENS = ("oauthaccesstokens.oauth.openshift.io", "useroauthaccesstokens.oauth.openshift.io")
 SINGLE = ("images.config.openshift.io",)
 """Kinds of which there is one object, always; `test_registry_config` says what it does."""
+
+OF_TRIGGERS = ("imageapprovals.tidegate.io", "imagechanges.tidegate.io")
+"""What is made once and never changed, and what the server makes: `test_triggers` has both."""
 
 READ_ONLY = ("oauthclients.oauth.openshift.io", "oauthauthorizetokens.oauth.openshift.io")
 
@@ -300,7 +308,16 @@ def everything(unmade: Everything) -> Everything:
 def test_every_kind_that_is_served_is_tried_here(kubectl: Program) -> None:
     served = set(kubectl("api-resources", "--output", "name").split())
     projects = {f"{each}.project.openshift.io" for each in ("projects", "projectrequests")}
-    assert served == {*KEPT, *IN_STREAMS, *TOKENS, *SINGLE, *READ_ONLY, *REVIEWS, *projects}
+    assert served == {
+        *KEPT,
+        *IN_STREAMS,
+        *OF_TRIGGERS,
+        *TOKENS,
+        *SINGLE,
+        *READ_ONLY,
+        *REVIEWS,
+        *projects,
+    }
 
 
 def test_every_kind_is_got_as_a_table_and_as_itself(everything: Everything) -> None:
@@ -472,7 +489,7 @@ def test_kubectl_waits_for_a_value(kubectl: Program, namespace: str) -> None:
 
 
 def test_every_kind_is_explained(kubectl: Program) -> None:
-    parts = (*IN_STREAMS, *TOKENS, *READ_ONLY, *REVIEWS)
+    parts = (*IN_STREAMS, *OF_TRIGGERS, *TOKENS, *READ_ONLY, *REVIEWS)
     kinds = {*KEPT, *parts, "projects.project.openshift.io"}
     if not is_newest(kubectl):
         kinds -= {*WORKLOADS}
