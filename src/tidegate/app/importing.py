@@ -30,7 +30,7 @@ def import_loops(
     """The loops of imports that nobody waits for; call it when `store` was started."""
     periods = Periods(settings.import_interval, SHORTEST_IMPORT_INTERVAL)
     looks = Looks(database, store, periods, time.time)
-    imports = TagImports(importer, config.import_mode)
+    imports = TagImports(importer, config.import_mode, config.imports)
     events = ImportEvents(store, time.time, lambda: str(uuid.uuid4()))
     pace = Pace(database, settings.imports_per_minute, time.time)
     return [

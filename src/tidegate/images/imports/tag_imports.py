@@ -31,6 +31,7 @@ from tidegate.images.streams.stream import IMPORT, Actor
 from tidegate.images.tags.names import TagName
 from tidegate.images.tags.reading import Reads
 from tidegate.images.tags.rendering import View
+from tidegate.kinds.registries.import_policy import ImportPolicy
 from tidegate.metastore import stream_tags, tag_checks
 from tidegate.oci.name import RepositoryName
 from tidegate.oci.pull_spec import PullSpec, is_digest
@@ -56,12 +57,27 @@ class TagResult(NamedTuple):
     later: float | None = None
 
 
-class TagImports:
-    """See the module; `mode` is the import mode of a repository's tags, as of now."""
+def everything() -> ImportPolicy:
+    """The policy that keeps nothing out."""
+    return ImportPolicy()
 
-    def __init__(self, importer: Importer, mode: Callable[[], str] = lambda: LEGACY) -> None:
+
+class TagImports:
+    """See the module.
+
+    As of now, `mode` is the import mode of a repository's tags, and `policy` says what may be
+    imported: what an administrator once imported in spite of it does not go on by itself.
+    """
+
+    def __init__(
+        self,
+        importer: Importer,
+        mode: Callable[[], str] = lambda: LEGACY,
+        policy: Callable[[], ImportPolicy] = everything,
+    ) -> None:
         self._importer = importer
         self._mode = mode
+        self._policy = policy
         self._reads = Reads(importer.database, importer.store)
 
     async def import_tags(
@@ -99,6 +115,9 @@ class TagImports:
         if header is None or not source:
             return [], []
         insecure = header.metadata.annotations.get(INSECURE_REPOSITORY) == "true"
+        if why := self._kept_out(PullSpec.parse(source), insecure=insecure):
+            status, host = statuses.forbidden(source, why), Location.of(PullSpec.parse(source)).host
+            return [], [TagResult("", host, error=status.message, reason=status.reason)]
         try:
             listed = await looking.tags(source, insecure=insecure)
         except RemoteError as error:
@@ -148,13 +167,20 @@ class TagImports:
         background = looking.urgency == Urgency.BACKGROUND
         results: dict[str, TagResult] = {}
         wanted: list[Wanted] = []
+        refused: list[Outcome] = []
         for each, view in asked:
+            results[each.to] = TagResult(each.to)
+            spec = each.spec
+            why = spec and self._kept_out(spec, insecure=each.import_policy.insecure)
+            if why:
+                refused.append(Outcome(each, statuses.forbidden(each.source, why)))
+                continue
             same = None
             if background and view is not None:
                 same = await self._unchanged(looking, view, each)
-            results[each.to] = same or TagResult(each.to)
+            results[each.to] = same or results[each.to]
             wanted += [] if same else [each]
-        outcomes = await looking.all(wanted)
+        outcomes = [*refused, *await looking.all(wanted)]
         if background:
             waiting = [each for each in outcomes if each.later is not None]
             results |= {each.wanted.to: _result(each, ()) for each in waiting}
@@ -164,6 +190,10 @@ class TagImports:
                 name, outcomes, Actor(who, IMPORT, self._importer.clock())
             )
         return list(results.values())
+
+    def _kept_out(self, spec: PullSpec, *, insecure: bool) -> str:
+        """Why nothing may be imported from there; empty when it may."""
+        return self._policy().import_fault(spec, insecure=insecure)
 
     async def _unchanged(self, looking: Looking, view: View, wanted: Wanted) -> TagResult | None:
         """What to say of a tag that is over there what it was; None for one to fetch."""

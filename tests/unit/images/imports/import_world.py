@@ -123,7 +123,8 @@ class ImportWorld(World):
         """What a controller's import of these tags comes to."""
 
         async def work(db: Database) -> list[TagResult]:
-            return await TagImports(self.importer(db)).import_tags(WEB, tags, "system:x", urgency)
+            imports = TagImports(self.importer(db), policy=self.config.imports)
+            return await imports.import_tags(WEB, tags, "system:x", urgency)
 
         return self.run(work)
 
@@ -131,7 +132,7 @@ class ImportWorld(World):
         """What a controller's import of the stream's repository and these tags comes to."""
 
         async def work(db: Database) -> list[TagResult]:
-            imports = TagImports(self.importer(db))
+            imports = TagImports(self.importer(db), policy=self.config.imports)
             return await imports.import_repository(WEB, tags, "system:x", Urgency.ASKED)
 
         return self.run(work)

@@ -46,6 +46,7 @@ from tidegate.remote.errors import (
     CertificateRefused,
     ContentMissing,
     InsecureOnly,
+    LeftAlone,
     NoRegistry,
     RateLimited,
     RegistryBlocked,
@@ -986,6 +987,38 @@ def test_a_registry_that_allows_no_more_now_fails_no_scheduled_tag(world: Import
     (result,) = world.again("1", urgency=Urgency.ASKED)
     assert result.later == 37.0
     assert "toomanyrequests" in world.tag_status("1")["conditions"][0]["message"]
+
+
+def test_a_registry_that_is_left_alone_fails_no_scheduled_tag(world: ImportWorld) -> None:
+    world.far.put(APP, small_image("a"), "1")
+    world.stream()
+    world.change(lambda stream: _want(stream, "1", f"{APP}:1"))
+    world.again("1")
+    alone = LeftAlone("it failed again and again", 41.0)
+    world.far.failing[APP] = SourcesFailed([Unavailable("no mirror"), alone])
+    revision = world.revision()
+    (result,) = world.again("1")
+    assert result.later == 41.0
+    assert world.revision() == revision
+
+
+def test_what_may_not_be_imported_any_more_is_not_looked_at(world: ImportWorld) -> None:
+    world.far.put(APP, small_image("a"), "1")
+    world.stream()
+    world.change(lambda stream: _want(stream, "1", f"{APP}:1"))
+    world.again("1")
+    world.far.asked.clear()
+    world.config.policy = ImportPolicy((Allowed.of("quay.io", insecure=False),), restricted=True)
+    for urgency in (Urgency.BACKGROUND, Urgency.ASKED):
+        (result,) = world.again("1", urgency=urgency)
+        assert result.reason == "Forbidden"
+        assert 'importing images from registry "far.example:443" is forbidden' in result.error
+    assert not world.far.asked
+    revision = world.revision()
+    world.again("1")
+    assert world.revision() == revision
+    (condition,) = world.tag_status("1")["conditions"]
+    assert condition["message"] == result.error
 
 
 def test_a_scheduled_tag_that_fails_alike_is_written_and_told_once(world: ImportWorld) -> None:
