@@ -141,6 +141,8 @@ def mirror(
             insecure=insecure or (),
             authorities=ca or (),
         )
+        if wish.known and any(each.target.transport == REGISTRY for each in wish.pairs):
+            raise Refused("--delta-from goes with layouts and archives: registries are asked")
         outcomes = asyncio.run(_mirror(wish))
     except (NotCopied, LayoutError, RemoteError) as error:
         raise Refused(str(error)) from error

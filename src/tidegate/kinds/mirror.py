@@ -276,7 +276,8 @@ def _state(each: Mirror) -> str:
         return "Suspended"
     if each.status.progress is not None:
         progress = each.status.progress
-        return f"Running {100 * progress.done // progress.total}%" if progress.total else "Running"
+        percent = min(100, 100 * progress.done // progress.total) if progress.total else 0
+        return f"Running {percent}%" if percent else "Running"
     found = next((one for one in each.status.conditions if one.type == "Ready"), None)
     return "Waiting" if found is None else found.reason
 

@@ -165,6 +165,11 @@ def test_a_delta_builds_on_a_receipt_a_layout_or_an_archive(
     assert shelf.names() == {"1": old.digest, "2": new.digest}
 
 
+def test_a_delta_is_for_files_alone(here: Shelf, tmp_path: Path) -> None:
+    why = refused("--delta-from", str(here.path), f"oci:{here.path}:1", "r.example.com/a/b")
+    assert "goes with layouts and archives" in why
+
+
 def test_what_is_no_receipt_is_refused(here: Shelf, tmp_path: Path) -> None:
     wrong = tmp_path / "wrong.json"
     for text in ("{}", '{"digest":"x"}', '{"kind":"x","digest":"","images":[]}', "{"):

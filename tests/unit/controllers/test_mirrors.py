@@ -263,6 +263,15 @@ def test_what_cannot_begin_is_said_and_tried_again_later(
     assert 0 < ended.again_at - world.registry.now < 2 * RETRY_SECONDS
 
 
+def test_nothing_is_copied_into_a_project_that_mirrors_a_registry(world: World) -> None:
+    annotations = {"tidegate.io/proxy": "docker.io"}
+    body = {"metadata": {"name": "shop", "annotations": annotations}}
+    world.registry.put("namespaces", "", "shop", msgspec.json.encode(body))
+    world.write(**STREAMS)
+    world.run()
+    assert world.message() == "project shop mirrors docker.io: copy into another project"
+
+
 def test_what_imports_may_not_use_mirrors_may_not_either(world: World) -> None:
     world.policy = ImportPolicy(allowed=(Allowed("docker.io", "443"),), restricted=True)
     world.write(**{**STREAMS, "source": QUAY})

@@ -16,6 +16,8 @@ import msgspec
 
 from tidegate import __version__
 from tidegate.apimachinery.store import Key, ObjectStore
+from tidegate.auth.projects.kinds import NAMESPACES
+from tidegate.auth.projects.proxy import proxy_of
 from tidegate.auth.secrets import (
     DOCKER_CONFIG_JSON,
     DOCKER_CONFIG_JSON_KEY,
@@ -47,6 +49,20 @@ from tidegate.remote.credentials import Keyring
 from tidegate.remote.gateway import Gateway, Registries, Urgency
 from tidegate.remote.location import Location
 
+
+class _Metadata(msgspec.Struct):
+    annotations: dict[str, str] | None = None
+
+
+class _Project(msgspec.Struct):
+    metadata: _Metadata = msgspec.field(default_factory=_Metadata)
+
+    @property
+    def annotations(self) -> dict[str, str]:
+        return self.metadata.annotations or {}
+
+
+_PROJECT = msgspec.json.Decoder(_Project)
 _SECRET = msgspec.json.Decoder(Secret)
 _KEYS = {DOCKERCFG: DOCKERCFG_KEY, DOCKER_CONFIG_JSON: DOCKER_CONFIG_JSON_KEY}
 
@@ -129,10 +145,18 @@ class Mirroring:
 
     async def _target(self, mirror: Mirror, side: MirrorSide, sessions: Sessions) -> Target:
         if side.stream:
+            await self._check_project(mirror.metadata.namespace)
             return LocalTarget(self.local, _stream(mirror, side), _who(mirror))
         location = self._checked(side)
         registries = await self._registries(mirror, side, mirrors=False)
         return RegistryTarget(registries, location, sessions)
+
+    async def _check_project(self, project: str) -> None:
+        """Nothing is pushed into a project that is itself the mirror of a registry."""
+        document = await self.store.get(Key(NAMESPACES.key, "", project))
+        proxy = None if document is None else proxy_of(_PROJECT.decode(document.body).annotations)
+        if proxy is not None:
+            raise NotCopied(f"project {project} mirrors {proxy.host}: copy into another project")
 
     def _checked(self, side: MirrorSide) -> Location:
         """The repository, which is not one of this registry's: rights count for those."""

@@ -13,21 +13,25 @@ from tidegate.delivery.mirrors.receipt import Outcome
 from tidegate.delivery.mirrors.running import GIVE_UP
 from tidegate.delivery.mirrors.running import run as run_all
 from tidegate.oci.digest import Digest
-from tidegate.remote.errors import AccessDenied
+from tidegate.remote.errors import AccessDenied, RateLimited
 
 
 class Refusing(LayoutPlace):
     """A source that refuses some tags, and counts how often it was asked."""
 
-    def __init__(self, shelf: Shelf, refused: str) -> None:
+    def __init__(self, shelf: Shelf, refused: str, wait: float | None = None) -> None:
+        """With `wait` it asks for some patience the first three times, instead of refusing."""
         inner = shelf.place()
         super().__init__(inner.name, inner._files)
         self._refused = refused
+        self._wait = wait
         self.asked = 0
 
     async def head(self, reference: str) -> Digest | None:
         self.asked += 1
-        if reference.startswith(self._refused):
+        if self._wait is not None and self.asked < 4:
+            raise RateLimited("not now", self._wait)
+        if self._wait is None and reference.startswith(self._refused):
             raise AccessDenied("who are you?", anonymous=True)
         return await super().head(reference)
 
@@ -35,11 +39,18 @@ class Refusing(LayoutPlace):
         return await super().manifest(reference)
 
 
-def outcomes(shelf: Shelf, source: LayoutPlace, tags: list[str]) -> list[Outcome]:
+def outcomes(
+    shelf: Shelf, source: LayoutPlace, tags: list[str], slept: list[float] | None = None
+) -> list[Outcome]:
     target = shelf.target()
     done: list[Outcome] = []
     orders = [(Order(source, tag, target, tag, tag), tag) for tag in tags]
-    found = run(run_all(Copier(), orders, done.append))
+
+    async def sleep(seconds: float) -> None:
+        assert slept is not None
+        slept.append(seconds)
+
+    found = run(run_all(Copier(), orders, done.append, sleep))
     assert sorted(each.origin for each in done) == sorted(tags)
     return found
 
@@ -77,3 +88,16 @@ def test_failures_with_successes_between_them_end_nothing(here: Shelf, tmp_path:
     assert found[1].result == "copied"
     lone = outcomes(Shelf(tmp_path / "other"), Refusing(here, "1"), ["1", "2"])
     assert [each.result for each in lone] == ["failed", "copied"]
+
+
+def test_a_registry_that_asks_to_wait_a_moment_is_waited_for(here: Shelf, tmp_path: Path) -> None:
+    slept: list[float] = []
+    there = Shelf(tmp_path / "there")
+    (found,) = outcomes(there, Refusing(here, "", wait=20.0), ["1"], slept)
+    assert found.result == "copied"
+    assert [20 <= each <= 21 for each in slept] == [True, True, True]
+
+
+def test_one_that_asks_to_wait_for_hours_is_left_alone(here: Shelf, tmp_path: Path) -> None:
+    (found,) = outcomes(Shelf(tmp_path / "there"), Refusing(here, "", wait=3600.0), ["1"])
+    assert found.error == "not now; it asks to wait 1h"
