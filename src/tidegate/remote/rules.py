@@ -101,18 +101,21 @@ def _any_matches(entries: Iterable[str], location: Location) -> bool:
 def _matched(entry: str, location: Location) -> int | None:
     """How many characters of the location's text an entry covers; None where it does not match."""
     pattern, slash, path = entry.strip().rstrip("/").partition("/")
-    pattern = pattern.lower()
     host = location.host
-    if pattern in HUB_ALIASES:
-        pattern = DOCKER_HUB
     if pattern.startswith("*."):
-        if not host.partition(":")[0].endswith(pattern[1:]):
+        if not host.partition(":")[0].endswith(pattern[1:].lower()):
             return None
-    elif pattern != host:
+    elif _plain(pattern) != _plain(host):
         return None
     if slash and f"{location.repository}/".startswith(f"{path}/"):
         return len(host) + 1 + len(path)
     return None if slash else len(host)
+
+
+def _plain(host: str) -> str:
+    """A host as entries are compared: whoever writes the usual port means no other registry."""
+    host = host.lower().removesuffix(":443")
+    return DOCKER_HUB if host in HUB_ALIASES else host
 
 
 def _most_specific(matching: Iterable[tuple[int, MirrorRule]]) -> list[tuple[int, MirrorRule]]:
