@@ -20,6 +20,7 @@ from tests.conformance.metadata_store_followed import MetadataFollowedSuite
 from tests.conformance.metadata_store_imports import MetadataImportsSuite
 from tests.conformance.metadata_store_jobs import MetadataJobsSuite
 from tests.conformance.metadata_store_origins import MetadataOriginsSuite
+from tests.conformance.metadata_store_outbox import MetadataOutboxSuite
 from tests.conformance.metadata_store_upstreams import MetadataUpstreamsSuite
 from tests.conformance.metadata_store_usage import MetadataUsageSuite
 from tests.conformance.metadata_store_watch import PATIENCE, MetadataWatchSuite, take
@@ -43,6 +44,7 @@ class Suites(
     MetadataFollowedSuite,
     MetadataImportsSuite,
     MetadataOriginsSuite,
+    MetadataOutboxSuite,
     MetadataCachedSuite,
     MetadataUpstreamsSuite,
 ):

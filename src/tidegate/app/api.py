@@ -58,7 +58,7 @@ def served_resources(
     return [
         *kinds_serving.serve(store, lambda resource: QuotaStorage(resource, store, database)),
         *work_serving.serve(database, time.time),
-        *notifications_serving.serve(store, database),
+        *notifications_serving.serve(store, database, authorizer),
         *images_serving.serve(
             store,
             database,

@@ -172,8 +172,17 @@ def host_of(url: str) -> str:
     return urlsplit(url).netloc.lower()
 
 
+SUBSCRIPTION = (EventSubscription, ClusterEventSubscription)
 Subscription = EventSubscription | ClusterEventSubscription
 S = TypeVar("S", EventSubscription, ClusterEventSubscription)
+
+
+def secret_of(subscription: Subscription) -> tuple[str, str]:
+    """Project and name of the Secret that is used."""
+    if isinstance(subscription, ClusterEventSubscription):
+        project, _, name = subscription.spec.secret.partition("/")
+        return project, name
+    return subscription.metadata.namespace, subscription.spec.secret
 
 
 def _prepare(new: S, old: S | None) -> None:

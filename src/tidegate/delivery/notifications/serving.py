@@ -4,23 +4,27 @@ from typing import Any
 
 import msgspec
 
+from tidegate.apimachinery.authorizer import Attributes, Authorizer
 from tidegate.apimachinery.documents.storage import DocumentStorage
-from tidegate.apimachinery.errors import missing
+from tidegate.apimachinery.errors import Qualified, forbid, missing
 from tidegate.apimachinery.http.endpoints import Served
 from tidegate.apimachinery.meta import Object
 from tidegate.apimachinery.resource import Resource
-from tidegate.apimachinery.storage import Call
+from tidegate.apimachinery.storage import Admission, Admitted, Call
 from tidegate.apimachinery.store import Document, Key, ObjectStore
 from tidegate.delivery.notifications.telling import subscription_of
 from tidegate.kinds.bounded import bounded
 from tidegate.kinds.event_subscription import (
     CLUSTER_EVENT_SUBSCRIPTIONS,
     EVENT_SUBSCRIPTIONS,
+    SUBSCRIPTION,
     SUBSCRIPTIONS,
     DeadLetter,
     DeadLetters,
     Replay,
+    Subscription,
     host_of,
+    secret_of,
 )
 from tidegate.metastore import jobs, outbox
 from tidegate.metastore.database import Database, Transaction
@@ -29,23 +33,50 @@ from tidegate.observability.timestamp import rfc3339_seconds
 LETTERS = 500
 
 
-def serve(store: ObjectStore, database: Database) -> list[Served]:
+def serve(store: ObjectStore, database: Database, authorizer: Authorizer) -> list[Served]:
     """What the API application serves of this room."""
     return [
-        _served(each, store, database)
+        _served(each, store, database, SecretReaders(authorizer))
         for each in (EVENT_SUBSCRIPTIONS, CLUSTER_EVENT_SUBSCRIPTIONS)
     ]
 
 
-def _served(resource: Resource[Any], store: ObjectStore, database: Database) -> Served:
+def _served(
+    resource: Resource[Any], store: ObjectStore, database: Database, admission: Admission
+) -> Served:
     return Served(
         resource,
-        DocumentStorage(resource, bounded(store, resource, SUBSCRIPTIONS)),
+        DocumentStorage(resource, bounded(store, resource, SUBSCRIPTIONS), admission=admission),
         {
             "deadletters": DeadLetterStorage(resource, store, database),
             "replay": ReplayStorage(resource, store, database),
         },
     )
+
+
+class SecretReaders:
+    """Admits a subscription by who may read its Secret: its values are sent to a URL of hers."""
+
+    def __init__(self, authorizer: Authorizer) -> None:
+        self._authorizer = authorizer
+
+    async def admit(self, asked: Admitted) -> None:
+        """See `Admission`; what was so before may stay as it is."""
+        new, old = asked.new, asked.old
+        if not isinstance(new, SUBSCRIPTION) or not new.spec.secret:
+            return
+        if isinstance(old, SUBSCRIPTION) and _sends(old) == _sends(new):
+            return
+        namespace, name = secret_of(new)
+        wanted = Attributes("get", "secrets", namespace, name, group="")
+        if not await self._authorizer.authorize(asked.call.user, wanted):
+            resource = Qualified(f"{type(new).__name__.lower()}s", "tidegate.io")
+            why = f"it uses Secret {new.spec.secret}, which its writer may not read"
+            raise forbid(resource, new.metadata.name, why)
+
+
+def _sends(subscription: Subscription) -> tuple[str, str]:
+    return subscription.spec.url, subscription.spec.secret
 
 
 class DeadLetterStorage:

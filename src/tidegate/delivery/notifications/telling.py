@@ -34,6 +34,7 @@ from tidegate.kinds.event_subscription import (
     ClusterEventSubscription,
     EventSubscription,
     Subscription,
+    secret_of,
 )
 from tidegate.metastore import manifests, outbox
 from tidegate.metastore.database import Database
@@ -229,10 +230,7 @@ class _Run:
         named = self.subscription.spec.secret
         if not named:
             return {}
-        namespace = self.key.namespace
-        name = named
-        if not namespace:
-            namespace, _, name = named.partition("/")
+        namespace, name = secret_of(self.subscription)
         document = await self.telling.store.get(Key(SECRETS.key, namespace, name))
         if document is None:
             raise SecretMissing(f"there is no Secret {named}")
