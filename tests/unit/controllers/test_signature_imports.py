@@ -109,6 +109,19 @@ def test_new_signatures_are_added_once_to_images_that_were_not_pushed_here(
     in_world(migrated_file, tmp_path, scenario)
 
 
+def test_an_image_that_is_as_large_as_it_may_be_stays_as_it_is(
+    migrated_file: Path, tmp_path: Path
+) -> None:
+    async def scenario(world: World) -> None:
+        far = Far()
+        await put(world, 1, "quay.example", {"large": "x" * 1_480_000})
+        far.kept = {digest(1): [b"s" * 20_000]}
+        await look(world, far)
+        assert await contents(world, 1) == []
+
+    in_world(migrated_file, tmp_path, scenario)
+
+
 def test_a_registry_is_asked_once_an_hour_whether_it_keeps_any_and_left_alone_if_it_wants(
     migrated_file: Path, tmp_path: Path
 ) -> None:

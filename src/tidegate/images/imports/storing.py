@@ -8,27 +8,16 @@ What the repository has already stays as it is: of an image that was pushed the 
 Asks for no right and judges nothing; that is the caller's (`applying`, pull-through of proxies).
 """
 
-import base64
-import hashlib
 import json
 
-from tidegate.apimachinery.meta import ObjectMeta
-from tidegate.images import pushes, signatures
-from tidegate.images.imports.attached import SIGNATURES
+from tidegate.images import pushes
 from tidegate.images.imports.fetched import Fetched
 from tidegate.images.imports.picturing import Images
-from tidegate.images.kinds.group import MANAGED
-from tidegate.images.kinds.image import Image
-from tidegate.images.kinds.image_signature import ATOMIC, ImageSignature
-from tidegate.images.signatures import SignaturesTooLarge, SignatureTaken
+from tidegate.images.imports.signing import sign
 from tidegate.images.streams.stream import Stream
-from tidegate.images.tags.reading import image_now
 from tidegate.metastore import links, manifests
-from tidegate.metastore.documents import DocumentUnit
 from tidegate.metastore.origins import Origin
 from tidegate.oci.errors import ManifestInvalid
-from tidegate.oci.pull_spec import PullSpec, PullSpecInvalid
-from tidegate.remote.location import Location
 
 
 def store(
@@ -48,7 +37,7 @@ def store(
         appeared.append(each.digest)
     pushes.show_again(stream, appeared, now)
     for content in fetched.signatures:
-        _sign(stream, fetched, content, now)
+        sign(stream.tx, fetched.digest, fetched.location, content, now)
     return bool(appeared)
 
 
@@ -74,33 +63,3 @@ def _put(stream: Stream, fetched: Fetched, origin: Origin, now: float) -> None:
         origin=origin,
     )
     manifests.put(stream.tx, stream.name, record, (), now, found)
-
-
-def _sign(stream: Stream, fetched: Fetched, content: bytes, now: float) -> None:
-    """Add a simple signature to an Image that was not pushed here, up to some.
-
-    All projects share an Image, so it has those of the registry where it was found first: whoever
-    else has a registry with the image has no say in it.
-    """
-    kept = image_now(stream.tx, fetched.digest)
-    if kept is None or kept.metadata.annotations.get(MANAGED) == "true":
-        return
-    if len(kept.signatures) >= SIGNATURES or _location(kept) != fetched.location:
-        return
-    name = f"{fetched.digest}@{hashlib.sha256(content).hexdigest()}"
-    signature = ImageSignature(
-        metadata=ObjectMeta(name=name),
-        type=ATOMIC,
-        content=base64.b64encode(content).decode(),
-    )
-    try:
-        signatures.add(DocumentUnit(stream.tx), signature, now)
-    except (SignatureTaken, SignaturesTooLarge):
-        return
-
-
-def _location(image: Image) -> Location | None:
-    try:
-        return Location.of(PullSpec.parse(image.docker_image_reference))
-    except PullSpecInvalid:
-        return None
