@@ -23,9 +23,11 @@ from tidegate.cli.settings import ConfigFile, DataDirectory, effective
 from tidegate.config import Settings
 from tidegate.metastore.errors import MetastoreError
 from tidegate.metastore.open import open_database
+from tidegate.registry.copy_verification import CopyVerification
 from tidegate.registry.findings import Findings, Order
 from tidegate.registry.verification import Verification
 from tidegate.storage.blobs import BlobStore
+from tidegate.storage.cache import BlobCache
 from tidegate.storage.errors import StorageError
 from tidegate.storage.filesystem import Filesystem
 
@@ -79,8 +81,13 @@ async def _verify(settings: Settings, order: Order) -> Findings:
     try:
         with _bar() as bar:
             progress = _Bar(bar)
+            chance = random.Random()  # noqa: S311  a sample
             store = BlobStore(driver)
-            return await Verification(database, store, order, progress, random.Random()).run()  # noqa: S311  a sample
+            findings = await Verification(database, store, order, progress, chance).run()
+            cache = BlobCache(driver)
+            await CopyVerification(database, cache, order, progress, chance).run(findings)
+            cache.close()
+            return findings
     finally:
         driver.close()
         await database.close()
@@ -127,6 +134,7 @@ def _document(findings: Findings) -> dict[str, Any]:
         "manifests": {"count": findings.manifests, "incomplete": findings.incomplete},
         "unlinked": {"count": findings.unlinked_blobs, "bytes": findings.unlinked_bytes},
         "staleUploads": {"count": findings.stale_uploads, "bytes": findings.stale_bytes},
+        "copies": {"count": findings.copies, "bytes": findings.copy_bytes},
         "problems": [
             {
                 "fault": str(problem.fault),
@@ -154,6 +162,9 @@ def _print(findings: Findings, *, repair: bool) -> None:
             out.print(f"… and {len(findings.problems) - _SHOWN} more, see --json")
     hashed = f"{findings.hashed_blobs} of them hashed; {findings.manifests} manifests, all hashed"
     out.print(f"{findings.blobs} blobs, {decimal(findings.bytes)}, {hashed}")
+    if findings.copies:
+        size = decimal(findings.copy_bytes)
+        out.print(f"{findings.copies} copies ({size}) of blobs of other registries")
     if findings.unlinked_blobs:
         size = decimal(findings.unlinked_bytes)
         out.print(f"{findings.unlinked_blobs} blobs ({size}) belong to no repository")

@@ -19,6 +19,7 @@ class Fault(StrEnum):
     INCOMPLETE = "incomplete"
     USAGE = "usage"
     DISAGREEMENT = "disagreement"
+    COPY = "copy-corrupt"
 
 
 class Problem(NamedTuple):
@@ -58,6 +59,8 @@ class Findings:
     unlinked_bytes: int = 0
     stale_uploads: int = 0
     stale_bytes: int = 0
+    copies: int = 0
+    copy_bytes: int = 0
     problems: list[Problem] = field(default_factory=list)
 
 

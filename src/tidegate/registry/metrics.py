@@ -6,7 +6,7 @@ What is counted per request comes with the metrics of the processes.
 
 from tidegate import __version__
 from tidegate.images import adoption
-from tidegate.metastore import blobs, usage
+from tidegate.metastore import blobs, cached, usage
 from tidegate.metastore.database import Database
 from tidegate.registry import import_metrics
 from tidegate.registry.response import Response
@@ -17,6 +17,8 @@ _METRICS = (
     ("tidegate_blobs", "Blobs whose bytes are stored, each once."),
     ("tidegate_blob_bytes", "Bytes of those blobs."),
     ("tidegate_manifests", "Manifests stored, each digest once."),
+    ("tidegate_cached_blobs", "Copies of blobs of other registries."),
+    ("tidegate_cached_blob_bytes", "Bytes of those copies."),
     ("tidegate_adoption_remaining_tags", "Tags of an older version that wait for their event."),
     ("tidegate_adoption_remaining_manifests", "Manifests of one that wait for their Image."),
 )
@@ -33,13 +35,14 @@ class Metrics:
     async def show(self) -> Response:
         """GET: Prometheus' text format; it reads the table of blobs once."""
         totals = await blobs.totals(self._database)
+        copies = await cached.totals(self._database)
         left = await adoption.remaining(self._database)
         lines = [
             "# HELP imageregistry_build_info The version that serves.",
             "# TYPE imageregistry_build_info gauge",
             f'imageregistry_build_info{{gitVersion="{__version__}"}} 1',
         ]
-        for (name, meaning), value in zip(_METRICS, (*totals, *left), strict=True):
+        for (name, meaning), value in zip(_METRICS, (*totals, *copies, *left), strict=True):
             lines += [f"# HELP {name} {meaning}", f"# TYPE {name} gauge", f"{name} {value}"]
         lines += await self._projects()
         lines += await import_metrics.lines(self._database)

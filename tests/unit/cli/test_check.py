@@ -98,6 +98,7 @@ def test_the_result_can_be_had_as_json(data: Path) -> None:
         "manifests": {"count": 0, "incomplete": 0},
         "unlinked": {"count": 0, "bytes": 0},
         "staleUploads": {"count": 0, "bytes": 0},
+        "copies": {"count": 0, "bytes": 0},
         "problems": [],
     }
 

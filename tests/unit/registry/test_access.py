@@ -243,6 +243,8 @@ def test_metrics_tell_what_is_stored_to_who_may_read_them(tmp_path: Path) -> Non
             f"tidegate_blobs {len(IMAGE.blobs)}",
             f"tidegate_blob_bytes {sum(len(blob.data) for blob in IMAGE.blobs)}",
             "tidegate_manifests 1",
+            "tidegate_cached_blobs 0",
+            "tidegate_cached_blob_bytes 0",
         } <= set(shown.text.splitlines())
         assert registry.client("una").http.post(path).status_code == 405
         scoped = registry.token(f"repository:{REPOSITORY}:pull")
