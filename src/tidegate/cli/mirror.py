@@ -292,7 +292,11 @@ class _Mirroring:
         )
         document = receipt.receipt(run, outcomes)
         written = ""
-        if not wish.dry_run and (path := self._receipt_file()) is not None:
+        failed = any(each.error for each in outcomes)
+        archives = any(each.target.transport == ARCHIVE for each in wish.pairs)
+        # of an archive that is not there nobody is to think that the site has it
+        is_due = not wish.dry_run and not (failed and archives)
+        if is_due and (path := self._receipt_file()) is not None:
             _write(path, document)
             written = str(path)
         if wish.as_json:

@@ -25,16 +25,23 @@ from tidegate.cli.client.tables import printable
 from tidegate.delivery.mirrors.copying import ASSUMED, COPIED, MOUNTED, PRESENT, Copied
 from tidegate.delivery.mirrors.receipt import Outcome, totals
 
+_UNBOUNDED = 10_000
+
 
 class Report:
     """Tells of a run; a meter for the engine at the same time."""
 
     def __init__(self, *, dry_run: bool, quiet: bool) -> None:
-        terminal = Console(stderr=True)
+        terminal = Console(stderr=True, soft_wrap=True, highlight=False, markup=False)
         self._dry_run = dry_run
         self._quiet = quiet
-        self._lines = Console(file=sys.stderr if quiet else sys.stdout, soft_wrap=True,
-                              highlight=False, markup=False)  # fmt: skip
+        # lines go above the bar if both are on a terminal, and else where they can be searched
+        self._lines = terminal
+        if not (terminal.is_terminal and sys.stdout.isatty()):
+            self._lines = Console(
+                file=sys.stdout, soft_wrap=True, highlight=False, markup=False, width=_UNBOUNDED
+            )
+        self._failures = terminal
         self._bar = Progress(
             TextColumn("{task.description}"),
             BarColumn(),
@@ -43,6 +50,8 @@ class Report:
             TimeRemainingColumn(),
             console=terminal,
             transient=True,
+            redirect_stdout=False,
+            redirect_stderr=False,
             disable=not terminal.is_terminal or dry_run,
         )
         self._task: TaskID | None = None
@@ -67,16 +76,14 @@ class Report:
     def done(self, outcome: Outcome) -> None:
         """A line for an image."""
         if outcome.copied is None:
-            self._bar.console.print(
-                f"failed: {outcome.origin} -> {outcome.target}: {printable(outcome.error)}",
-                markup=False, highlight=False, soft_wrap=True,
-            )  # fmt: skip
+            said = f"failed: {outcome.origin} -> {outcome.target}: {outcome.error}"
+            self._failures.print(printable(said))
             return
         for warning in outcome.copied.warnings:
-            self._bar.console.print(f"warning: {outcome.origin}: {printable(warning)}",
-                                    markup=False, highlight=False, soft_wrap=True)  # fmt: skip
+            self._failures.print(printable(f"warning: {outcome.origin}: {warning}"))
         if not self._quiet:
-            self._lines.print(image_line(outcome, outcome.copied, dry_run=self._dry_run))
+            line = image_line(outcome, outcome.copied, dry_run=self._dry_run)
+            self._lines.print(printable(line))
 
     def end(self, outcomes: list[Outcome], receipt: str) -> None:
         """The last lines."""

@@ -109,6 +109,7 @@ def test_an_archive_is_there_only_if_all_of_it_is(here: Shelf, tmp_path: Path) -
     target = f"oci-archive:{archive}"
     mirror(f"oci:{here.path}:1", target, f"oci:{here.path}:none", target, code=1)
     assert not archive.exists()
+    assert not Path(f"{archive}.receipt.json").exists()
     here.put(small_image("late"), "none")
     said = mirror(f"oci:{here.path}:1", target, f"oci:{here.path}:none", target)
     assert archive.exists()
@@ -196,3 +197,9 @@ def test_two_images_do_not_get_one_name(here: Shelf, tmp_path: Path) -> None:
     there = f"oci:{tmp_path}/there"
     why = refused(f"oci:{here.path}:1", there, f"oci:{other.path}:1", there)
     assert f"would both be {there}:1" in why
+
+
+def test_names_in_a_layout_cannot_speak_to_the_terminal(here: Shelf, tmp_path: Path) -> None:
+    here.put(BOTH, "1\x1b[2J")
+    said = mirror("-a", f"oci:{here.path}", f"oci:{tmp_path}/there")
+    assert "\x1b" not in said

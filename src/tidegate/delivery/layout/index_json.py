@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from itertools import chain
 from typing import Any
 
-from tidegate.delivery.layout.errors import LayoutInvalid
+from tidegate.delivery.layout.errors import LayoutError, LayoutInvalid
 from tidegate.oci import mediatype
 from tidegate.oci.digest import Digest
 from tidegate.oci.errors import DigestInvalid, OciError
@@ -19,6 +19,8 @@ from tidegate.oci.manifest import MANIFEST_LIMIT, Descriptor, parse_manifest
 INDEX_JSON, OCI_LAYOUT = "index.json", "oci-layout"
 INDEX_LIMIT = MANIFEST_LIMIT
 """Bytes of an index.json."""
+ENTRIES_LIMIT = 10_000
+"""Images of one layout, as many as an index may have."""
 MARK_LIMIT = 4096
 """Bytes of an oci-layout file."""
 
@@ -73,10 +75,15 @@ class LayoutIndex:
         return list(dict.fromkeys(found))
 
     def with_image(self, name: str, descriptor: Descriptor, image_name: str = "") -> "LayoutIndex":
-        """With the name moved to this image; without a name the image is listed by its digest."""
+        """With the name moved to this image; without a name the image is listed by its digest.
+
+        `LayoutError` for more than any reader takes.
+        """
         kept = [each for each in self.entries if not name or each.name != name]
         if not name and any(each.descriptor.digest == descriptor.digest for each in kept):
             return self
+        if len(kept) >= ENTRIES_LIMIT:
+            raise LayoutError(f"a layout has at most {ENTRIES_LIMIT} images: use another one, too")
         annotations = {REF_NAME: name} if name else {}
         if image_name:
             annotations[IMAGE_NAME] = image_name
@@ -89,13 +96,16 @@ class LayoutIndex:
         return LayoutIndex((*kept, Entry(descriptor, name, image_name, document)))
 
     def encode(self) -> bytes:
-        """The file."""
+        """The file; `LayoutError` if it were larger than any reader takes."""
         document = {
             "schemaVersion": 2,
             "mediaType": mediatype.OCI_INDEX,
             "manifests": [dict(each.document) for each in self.entries],
         }
-        return json.dumps(document, separators=(",", ":")).encode()
+        content = json.dumps(document, separators=(",", ":")).encode()
+        if len(content) > INDEX_LIMIT:
+            raise LayoutError(f"{INDEX_JSON} has more than {INDEX_LIMIT} bytes: use another layout")
+        return content
 
 
 def check_mark(content: bytes, where: str) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tidegate.delivery.layout import index_json
 from tidegate.delivery.layout.directory import LayoutDirectory, make_directory, open_directory
 from tidegate.delivery.layout.errors import LayoutBusy, LayoutError, LayoutInvalid, LayoutMissing
 from tidegate.oci.digest import Digest
@@ -170,3 +171,19 @@ def test_a_disk_that_is_full_is_told_in_a_sentence(tmp_path: Path) -> None:
     (tmp_path / "ingest").write_text("a file where a directory should be")
     with pytest.raises(LayoutError, match=str(tmp_path)):
         layout.receive(DIGEST, 5)
+
+
+def test_an_index_that_nobody_could_read_is_not_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    layout = make_directory(str(tmp_path))
+    descriptor = Descriptor(OCI_MANIFEST, DIGEST, 1)
+    with pytest.raises(LayoutError, match="more than"):
+        layout.name("x" * 5_000_000, descriptor, "")
+    monkeypatch.setattr(index_json, "ENTRIES_LIMIT", 3)
+    for name in "abc":
+        layout.name(name, descriptor, "")
+    with pytest.raises(LayoutError, match="at most 3 images"):
+        layout.name("d", descriptor, "")
+    layout.name("c", Descriptor(OCI_MANIFEST, Digest.of(b"other"), 1), "")
+    assert layout.index().names() == ["a", "b", "c"]
