@@ -25,6 +25,7 @@ from tidegate.auth.serviceaccounts import serving as accounts_serving
 from tidegate.auth.users import serving as users_serving
 from tidegate.config import Settings
 from tidegate.delivery.notifications import serving as notifications_serving
+from tidegate.delivery.triggers import serving as triggers_serving
 from tidegate.images import serving as images_serving
 from tidegate.images.imports.importing import Importer
 from tidegate.images.quota_status import QuotaStorage
@@ -57,6 +58,7 @@ def served_resources(
     """Every resource of the API with what serves it, in the order of discovery."""
     return [
         *kinds_serving.serve(store, lambda resource: QuotaStorage(resource, store, database)),
+        *triggers_serving.serve(store, authorizer),
         *work_serving.serve(database, time.time),
         *notifications_serving.serve(store, database, authorizer),
         *images_serving.serve(

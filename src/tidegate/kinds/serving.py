@@ -19,11 +19,9 @@ from tidegate.kinds.resource_quota import RESOURCE_QUOTA_STATUS, RESOURCE_QUOTAS
 from tidegate.kinds.rollout import MOST as MOST_ROLLOUTS
 from tidegate.kinds.rollout import ROLLOUTS
 from tidegate.kinds.tag_policy import POLICIES, TAG_POLICIES
-from tidegate.kinds.trigger_policy import POLICIES as TRIGGERS
-from tidegate.kinds.trigger_policy import TRIGGER_POLICIES
 from tidegate.kinds.workloads import WORKLOADS, status_of
 
-TRIGGERING = (IMAGE_APPROVALS, IMAGE_CHANGES, ROLLOUTS, TRIGGER_POLICIES)
+TRIGGERING = (IMAGE_APPROVALS, IMAGE_CHANGES, ROLLOUTS)
 
 RESOURCES = (
     CONFIG_MAPS,
@@ -58,10 +56,6 @@ def serve(store: ObjectStore, quotas: QuotaStorage | None = None) -> list[Served
         Served(TAG_POLICIES, DocumentStorage(TAG_POLICIES, bounded(store, TAG_POLICIES, POLICIES))),
         Served(IMAGE_APPROVALS, ApprovalStorage(bounded(store, IMAGE_APPROVALS, APPROVALS))),
         Served(IMAGE_CHANGES, DocumentStorage(IMAGE_CHANGES, store)),
-        Served(
-            TRIGGER_POLICIES,
-            DocumentStorage(TRIGGER_POLICIES, bounded(store, TRIGGER_POLICIES, TRIGGERS)),
-        ),
         Served(ROLLOUTS, DocumentStorage(ROLLOUTS, bounded(store, ROLLOUTS, MOST_ROLLOUTS))),
         *(_workload(each, store) for each in WORKLOADS),
     ]
