@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 
 from tests.conformance.metadata_store import opened, using
-from tidegate.metastore import jobs
+from tidegate.metastore import job_queue, jobs
 from tidegate.metastore.database import Database, Transaction
-from tidegate.metastore.jobs import ABANDONED, ABANDONED_AT_ONCE, ABANDONED_PAUSE, Job, Lane
+from tidegate.metastore.job_queue import Lane
+from tidegate.metastore.jobs import ABANDONED, ABANDONED_AT_ONCE, ABANDONED_PAUSE, Job
 
 LEASE = 30.0
 
@@ -232,7 +233,7 @@ class Ends:
             job = await taken(db, "one", 10.0)
             await db.write(lambda tx: jobs.drop_project(tx, "shop", 5))
             assert not await db.write(lambda tx: jobs.finish(tx, job, 11.0, again_at=None))
-            assert names(await jobs.listing(db, None, ("", "", ""), 10)) == ["b"]
+            assert names(await job_queue.listing(db, None, ("", "", ""), 10)) == ["b"]
 
         using(url, scenario)
 
@@ -246,7 +247,7 @@ class Ends:
             ]
             assert counts == [2, 1, 0]
             left = ["shop/a", "shop/a2:1", "shop/b:1"]
-            assert names(await jobs.listing(db, None, ("", "", ""), 10)) == left
+            assert names(await job_queue.listing(db, None, ("", "", ""), 10)) == left
             found = await jobs.named(db, "copy", [*left, "shop/a:1"])
             assert sorted(found) == left
 
@@ -288,13 +289,13 @@ class Queues:
             await db.write(add("future", 99.0, lane="future.example"))
             await db.write(add("none", 13.0))
             lanes = [("slow.example", 10.0), ("fast.example", 12.0), ("", 13.0)]
-            assert await jobs.lanes(db, "copy") == [*lanes, ("future.example", 99.0)]
+            assert await job_queue.lanes(db, "copy") == [*lanes, ("future.example", 99.0)]
             assert (await taken(db, "one", 50.0, "fast.example")).name == "fast"
             assert await claim(db, "two", 50.0, "fast.example") is None
             waiting = [Lane("copy", "", 1, 13.0), Lane("copy", "slow.example", 5, 10.0)]
-            assert await jobs.waiting(db, "copy", 50.0) == waiting
-            assert await jobs.waiting(db, None, 50.0) == waiting
-            assert await jobs.lanes(db, "other") == []
+            assert await job_queue.waiting(db, "copy", 50.0) == waiting
+            assert await job_queue.waiting(db, None, 50.0) == waiting
+            assert await job_queue.lanes(db, "other") == []
 
         using(url, scenario)
 
@@ -303,14 +304,14 @@ class Queues:
             for project in ("", "lab", "shop"):
                 for kind in ("copy", "delete"):
                     await db.write(add(f"{project}/{kind}", 1.0, kind=kind, project=project))
-            everything = names(await jobs.listing(db, None, ("", "", ""), 10))
+            everything = names(await job_queue.listing(db, None, ("", "", ""), 10))
             assert everything == [
                 *("/copy", "/delete", "lab/copy", "lab/delete", "shop/copy", "shop/delete")
             ]
-            page = await jobs.listing(db, None, ("lab", "copy", "lab/copy"), 2)
+            page = await job_queue.listing(db, None, ("lab", "copy", "lab/copy"), 2)
             assert names(page) == ["lab/delete", "shop/copy"]
-            assert names(await jobs.listing(db, "", ("", "", ""), 10)) == ["/copy", "/delete"]
-            shop = await jobs.listing(db, "shop", ("shop", "copy", "shop/copy"), 10)
+            assert names(await job_queue.listing(db, "", ("", "", ""), 10)) == ["/copy", "/delete"]
+            shop = await job_queue.listing(db, "shop", ("shop", "copy", "shop/copy"), 10)
             assert names(shop) == ["shop/delete"]
 
         using(url, scenario)

@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
-from tidegate.metastore import jobs
+from tidegate.metastore import job_queue
 from tidegate.metastore.database import Database
 
 ASK_AGAIN = 30.0
@@ -40,7 +40,7 @@ class Lanes:
     async def pick(self) -> tuple[str | None, float]:
         """The lane whose next job is to be done; without one, in how many seconds there may be."""
         pause = math.inf
-        lanes, now = await jobs.lanes(self.database, self.kind), self.now()
+        lanes, now = await job_queue.lanes(self.database, self.kind), self.now()
         self._forget({lane for lane, _ in lanes})
         for lane, due in sorted(lanes, key=lambda each: (self.busy[each[0]], each[1])):
             if due > now:

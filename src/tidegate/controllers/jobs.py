@@ -25,6 +25,7 @@ from functools import partial
 from typing import NamedTuple
 
 from tidegate.apimachinery.errors import ApiError
+from tidegate.controllers.job_clock import DATABASE_TIME, Clock
 from tidegate.controllers.job_lanes import Lanes, Rest
 from tidegate.controllers.job_leases import Held, LeaseLost, Leases
 from tidegate.controllers.setback import log_setback
@@ -80,28 +81,6 @@ Work = Callable[[Job, "Progress"], Awaitable["float | Ended | None"]]
 A failure is an exception: the text of `RemoteError`, `ApiError`, `JobFailed` and of outages is
 shown, any other is logged with its traceback.
 """
-
-
-class Clock(NamedTuple):
-    """Time as leases and due times go by.
-
-    `of_unit` is the time in a unit of work, `here` that of this process, which due times are
-    compared with between units; `wait` waits for an event, so many seconds at most.
-    """
-
-    of_unit: Callable[[Transaction], float]
-    here: Callable[[], float]
-    wait: Callable[[asyncio.Event, float], Awaitable[None]]
-
-
-async def wait(event: asyncio.Event, seconds: float) -> None:
-    """Wait for the event, or for so many seconds."""
-    with suppress(TimeoutError):
-        async with asyncio.timeout(seconds):
-            await event.wait()
-
-
-DATABASE_TIME = Clock(lambda tx: tx.now(), time.time, wait)
 
 
 class Limits(NamedTuple):

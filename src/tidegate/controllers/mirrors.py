@@ -16,7 +16,8 @@ from functools import partial
 import msgspec
 
 from tidegate.apimachinery.store import Change, DocumentTransaction, Key, ObjectStore
-from tidegate.controllers.jobs import DATABASE_TIME, Clock, Ended, Limits, Progress, run_jobs
+from tidegate.controllers.job_clock import DATABASE_TIME, Clock
+from tidegate.controllers.jobs import Ended, Limits, Progress, run_jobs
 from tidegate.controllers.noticed import Noticed
 from tidegate.controllers.setback import log_setback
 from tidegate.delivery.mirrors.mirroring import Mirroring, Ran

@@ -18,9 +18,8 @@ from functools import partial
 from tidegate.controllers.import_events import Failure, ImportEvents
 from tidegate.controllers.import_looks import SCHEDULED, Looks
 from tidegate.controllers.imports import WHO, Imports
+from tidegate.controllers.job_clock import DATABASE_TIME, Clock
 from tidegate.controllers.jobs import (
-    DATABASE_TIME,
-    Clock,
     Ended,
     Limits,
     Postponed,

@@ -5,7 +5,7 @@
     sqlite.py, postgresql.py    the two drivers
     writer.py                   their group commit; revisions.py numbers its changes
     schema.py, migrations/      the tables
-    repositories, links, manifests, tags, uploads, users, keys, changes, jobs
+    repositories, links, manifests, tags, uploads, users, keys, changes, jobs, job_queue
                                 one module per table group: functions on the waist
     documents.py                API objects, the port `ObjectStore`, on the next line's modules
     document_rows, history, feed, ring, subscription

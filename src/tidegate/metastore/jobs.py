@@ -36,7 +36,7 @@ ERROR_LENGTH = 1000
 LAST = "\x7f"
 """After every character of a name."""
 
-_COLUMNS = (
+COLUMNS = (
     "kind, name, lane, project, due_at, holder, lease_until, attempts, error,"
     " position, done, total, created_at, started_at, finished_at, again_at"
 )
@@ -67,15 +67,6 @@ class Job(NamedTuple):
     again_at: float | None = None
 
 
-class Lane(NamedTuple):
-    """What waits in a lane: how many jobs are due, since when the first."""
-
-    kind: str
-    lane: str
-    waiting: int
-    oldest: float
-
-
 def enqueue(
     tx: Transaction,
     kind: str,
@@ -95,7 +86,7 @@ def enqueue(
     when it came about; the database's clock says, unless given.
     """
     tx.execute(
-        f"INSERT INTO jobs ({_COLUMNS})"  # noqa: S608  our own names
+        f"INSERT INTO jobs ({COLUMNS})"  # noqa: S608  our own names
         " VALUES (?, ?, ?, ?, ?, '', 0, 0, '', ?, 0, ?, ?, NULL, NULL, NULL)"
         " ON CONFLICT (kind, name) DO UPDATE SET"
         " lane = excluded.lane, project = excluded.project,"
@@ -162,7 +153,7 @@ def claim_some(
     """As `claim`, up to `limit` jobs."""
     of_lane = "" if lane is None else " AND lane = ?"
     rows = tx.fetch(
-        f"SELECT {_COLUMNS} FROM jobs"  # noqa: S608  our own names
+        f"SELECT {COLUMNS} FROM jobs"  # noqa: S608  our own names
         f" WHERE kind = ?{of_lane} AND due_at <= ? ORDER BY due_at LIMIT ?",
         (kind, *([] if lane is None else [lane]), now, limit),
     )
@@ -287,38 +278,9 @@ async def next_due(db: Database, kind: str) -> float | None:
     return None if due is None else float(due)
 
 
-async def lanes(db: Database, kind: str) -> list[tuple[str, float]]:
-    """Every lane with the time at which its next job may be begun, the earliest first.
-
-    Steps from lane to lane, however many jobs wait in each.
-    """
-    of_kind = "FROM jobs WHERE kind = ? AND due_at IS NOT NULL"
-    rows = await db.scan(
-        "WITH RECURSIVE next (lane) AS ("  # noqa: S608  our own parts
-        f" SELECT min(lane) {of_kind} UNION ALL"
-        f" SELECT (SELECT min(lane) {of_kind} AND lane > next.lane)"
-        " FROM next WHERE next.lane IS NOT NULL)"
-        f" SELECT next.lane, (SELECT min(due_at) {of_kind} AND lane = next.lane)"
-        " FROM next WHERE next.lane IS NOT NULL",
-        (kind, kind, kind),
-    )
-    return sorted(((str(lane), float(due)) for lane, due in rows), key=lambda each: each[1])
-
-
-async def waiting(db: Database, kind: str | None, now: float) -> list[Lane]:
-    """What waits in each lane, of one kind or of all."""
-    of_kind, params = ("", []) if kind is None else ("kind = ? AND ", [kind])
-    rows = await db.scan(
-        "SELECT kind, lane, count(*), min(due_at) FROM jobs"  # noqa: S608  our own parts
-        f" WHERE {of_kind}due_at <= ? AND holder = '' GROUP BY kind, lane ORDER BY kind, lane",
-        (*params, now),
-    )
-    return [Lane(kind, lane, count, due) for kind, lane, count, due in rows]
-
-
 async def find(db: Database, kind: str, name: str) -> Job | None:
     rows = await db.fetch(
-        f"SELECT {_COLUMNS} FROM jobs WHERE kind = ? AND name = ?",  # noqa: S608  our own names
+        f"SELECT {COLUMNS} FROM jobs WHERE kind = ? AND name = ?",  # noqa: S608  our own names
         (kind, name),
     )
     return _job(rows[0]) if rows else None
@@ -329,27 +291,11 @@ async def named(db: Database, kind: str, names: Sequence[str]) -> dict[str, Job]
     found: dict[str, Job] = {}
     for marks, values in batches(names):
         rows = await db.fetch(
-            f"SELECT {_COLUMNS} FROM jobs WHERE kind = ? AND name IN ({marks})",  # noqa: S608  our own names
+            f"SELECT {COLUMNS} FROM jobs WHERE kind = ? AND name IN ({marks})",  # noqa: S608  our own names
             (kind, *values),
         )
         found.update((row[1], _job(row)) for row in rows)
     return found
-
-
-async def listing(
-    db: Database, project: str | None, after: tuple[str, str, str], limit: int
-) -> list[Job]:
-    """Jobs of one project, "" for those that are no project's, or None for all.
-
-    In the order of (project, kind, name), after a place in it.
-    """
-    of_project = "" if project is None else "project = ? AND "
-    rows = await db.scan(
-        f"SELECT {_COLUMNS} FROM jobs WHERE {of_project}(project, kind, name) > (?, ?, ?)"  # noqa: S608  our own names
-        " ORDER BY project, kind, name LIMIT ?",
-        (*([] if project is None else [project]), *after, limit),
-    )
-    return [_job(row) for row in rows]
 
 
 def _job(row: Row) -> Job:

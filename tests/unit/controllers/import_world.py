@@ -12,13 +12,14 @@ from tidegate.apimachinery.documents.references import ObjectReference
 from tidegate.apimachinery.meta import ObjectMeta
 from tidegate.controllers.import_events import ImportEvents
 from tidegate.controllers.import_looks import SCHEDULED, Look, Looks, Periods
-from tidegate.controllers.jobs import Clock, Ended, Progress
+from tidegate.controllers.job_clock import Clock
+from tidegate.controllers.jobs import Ended, Progress
 from tidegate.controllers.scheduled_imports import Pace, ScheduledImports
 from tidegate.images.imports.tag_imports import TagResult
 from tidegate.images.kinds.image_stream import ImageStream, TagReference
 from tidegate.images.kinds.tag_reference import TagImportPolicy
 from tidegate.images.streams.stream import Stream
-from tidegate.metastore import jobs
+from tidegate.metastore import job_queue
 from tidegate.metastore.database import Database, Transaction
 from tidegate.metastore.documents import Documents
 from tidegate.metastore.jobs import Job
@@ -198,7 +199,7 @@ class World:
 
     async def scheduled(self) -> list[Job]:
         """The jobs of scheduled tags."""
-        found = await jobs.listing(self.database, "shop", ("", "", ""), 10_000)
+        found = await job_queue.listing(self.database, "shop", ("", "", ""), 10_000)
         return [each for each in found if each.kind == SCHEDULED]
 
     def run(self, imports: ScheduledImports, **options: Any) -> None:

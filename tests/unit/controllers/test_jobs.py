@@ -8,10 +8,9 @@ from typing import Any
 
 import pytest
 
+from tidegate.controllers.job_clock import DATABASE_TIME, Clock
 from tidegate.controllers.job_leases import LeaseLost
 from tidegate.controllers.jobs import (
-    DATABASE_TIME,
-    Clock,
     Ended,
     JobFailed,
     Limits,

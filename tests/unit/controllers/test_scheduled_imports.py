@@ -14,7 +14,7 @@ from tidegate.controllers.scheduled_imports import LIMITS, Pace
 from tidegate.kinds.event import EVENTS
 from tidegate.kinds.work.background_job import BACKGROUND_JOBS, BackgroundJob
 from tidegate.kinds.work.job_storage import JobStorage
-from tidegate.metastore import import_counts, jobs
+from tidegate.metastore import import_counts, job_queue, jobs
 from tidegate.metastore.database import Transaction
 from tidegate.metastore.import_counts import ImportCount
 
@@ -49,7 +49,7 @@ def test_ten_thousand_tags_share_what_their_registry_allows(
         # nobody is looked at twice before all others were once
         assert max(world.far.looks.values()) == 1
         # the queue is visible: how many wait, and since when the one that is next
-        (lane,) = await jobs.waiting(world.database, SCHEDULED, world.time.now)
+        (lane,) = await job_queue.waiting(world.database, SCHEDULED, world.time.now)
         assert lane.lane == HUB
         assert lane.waiting >= 10_000 - len(hub.asked) - 1
         assert began < lane.oldest <= world.time.now
@@ -251,7 +251,7 @@ def test_a_shorter_period_counts_at_once_and_a_stream_that_is_gone_has_no_jobs(
         stream = Key("imagestreams.image.openshift.io", "shop", "quay-0")
         await world.store.write(lambda tx: tx.delete(stream))
         await looks.look(Look("shop", "quay-0", 0))
-        assert await jobs.listing(world.database, "shop", ("", "", ""), 50) == []
+        assert await job_queue.listing(world.database, "shop", ("", "", ""), 50) == []
 
     in_world(migrated_file, tmp_path, scenario)
 

@@ -16,6 +16,7 @@ from tidegate.metastore import (
     document_rows,
     history,
     import_counts,
+    job_queue,
     jobs,
     keys,
     links,
@@ -153,12 +154,12 @@ async def use_jobs(db: Database) -> None:
 
     await db.write(unit)
     await jobs.next_due(db, "copy")
-    await jobs.lanes(db, "copy")
-    await jobs.waiting(db, "copy", 9.0)
+    await job_queue.lanes(db, "copy")
+    await job_queue.waiting(db, "copy", 9.0)
     await jobs.find(db, "copy", "two")
     await jobs.named(db, "copy", ["two", "three"])
     for project in (None, "shop"):
-        await jobs.listing(db, project, ("", "", ""), 5)
+        await job_queue.listing(db, project, ("", "", ""), 5)
 
 
 async def use_imports(db: Database) -> None:

@@ -12,7 +12,7 @@ from tidegate.apimachinery.selectors import Selection
 from tidegate.apimachinery.storage import Call, ListOptions, Page
 from tidegate.apimachinery.store import Key
 from tidegate.kinds.work.background_job import BackgroundJob, job_names, object_name, shown
-from tidegate.metastore import jobs
+from tidegate.metastore import job_queue, jobs
 from tidegate.metastore.changes import span
 from tidegate.metastore.database import Database
 from tidegate.metastore.jobs import Job
@@ -70,7 +70,7 @@ class JobStorage:
 
     async def _rows(self, scope: str | None, after: tuple[str, str, str]) -> AsyncIterator[Job]:
         while True:
-            rows = await jobs.listing(self._database, scope, after, PAGE)
+            rows = await job_queue.listing(self._database, scope, after, PAGE)
             for each in rows:
                 if bool(each.project) is self._resource.namespaced:
                     yield each

@@ -12,7 +12,7 @@ from tidegate.apimachinery.durations import epoch_seconds, human
 from tidegate.apimachinery.meta import Object, Time, Wire, doc
 from tidegate.apimachinery.resource import Column, Resource
 from tidegate.metastore import upstreams
-from tidegate.metastore.jobs import Lane
+from tidegate.metastore.job_queue import Lane
 from tidegate.observability.timestamp import rfc3339_seconds
 
 

@@ -11,10 +11,10 @@ from tidegate.apimachinery.errors import missing
 from tidegate.apimachinery.storage import Call, ListOptions, Page
 from tidegate.apimachinery.store import Key
 from tidegate.kinds.work.upstream import UPSTREAMS, Upstream, shown
-from tidegate.metastore import jobs, upstreams
+from tidegate.metastore import job_queue, upstreams
 from tidegate.metastore.changes import span
 from tidegate.metastore.database import Database
-from tidegate.metastore.jobs import Lane
+from tidegate.metastore.job_queue import Lane
 from tidegate.metastore.upstream_budget import Budget, Health
 
 
@@ -56,7 +56,7 @@ class UpstreamStorage:
 async def _all(database: Database, revision: int, now: float) -> list[Upstream]:
     """All registries that are known, or for which work waits."""
     lanes: dict[str, list[Lane]] = defaultdict(list)
-    for lane in await jobs.waiting(database, None, now):
+    for lane in await job_queue.waiting(database, None, now):
         host = lane.lane.partition(" ")[0]
         if "." in host or ":" in host:  # others are no registries
             lanes[host].append(lane)
