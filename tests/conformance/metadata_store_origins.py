@@ -1,7 +1,7 @@
 """Where imported images and their tags come from, as it is kept: every engine passes this suite."""
 
 from tests.conformance.metadata_store import APP, OTHER, digest_of, image, using
-from tidegate.metastore import blobs, closures, manifests, origins, repositories, tag_checks
+from tidegate.metastore import blobs, closures, links, manifests, origins, repositories, tag_checks
 from tidegate.metastore.database import Database, Transaction
 from tidegate.metastore.origins import Origin
 from tidegate.metastore.tag_checks import TagCheck
@@ -45,6 +45,19 @@ class MetadataOriginsSuite:
 
             assert await db.write(promote)
             assert await origins.of_blob(db, OTHER, LAYER) == [FAR]
+
+        using(url, scenario)
+
+    def test_an_imported_manifest_holds_no_bytes_of_others(self, url: str) -> None:
+        async def scenario(db: Database) -> None:
+            def held_by(tx: Transaction) -> str | None:
+                return links.give_up(tx, LAYER, 3e9)
+
+            await db.write(imported)
+            await db.write(lambda tx: links.link(tx, OTHER, LAYER, 5, 1.0))
+            assert await db.write(held_by) is None
+            await db.write(lambda tx: links.link(tx, APP, LAYER, 5, 1.0))
+            assert await db.write(held_by) == APP
 
         using(url, scenario)
 

@@ -81,14 +81,17 @@ UNUSED_SECONDS = 24 * 3600.0
 def give_up(tx: Transaction, digest: Digest, now: float) -> RepositoryName | None:
     """Make every link of a blob a tombstone, unless one is needed: then who needs it.
 
-    A live manifest needs it, and so may a push that has not come to its manifest yet. What a
-    deleted stream has stays, for as long as it may come back.
+    A live manifest needs it, and so may a push that has not come to its manifest yet; one that was
+    imported needs no bytes of a blob that its repository has not. What a deleted stream has stays,
+    for as long as it may come back.
     """
     rows = tx.fetch(
         "SELECT r.name FROM blobs b JOIN blob_uses u ON u.blob_id = b.id"
         " JOIN manifests m ON m.id = u.manifest_id AND m.deleted_at IS NULL"
         " JOIN repositories r ON r.id = m.repository_id"
-        " WHERE b.digest = ? AND r.name NOT LIKE '%~%' LIMIT 1",
+        " WHERE b.digest = ? AND r.name NOT LIKE '%~%' AND (m.origin IS NULL OR EXISTS"
+        " (SELECT 1 FROM links l WHERE l.repository_id = m.repository_id AND l.blob_id = b.id"
+        " AND l.deleted_at IS NULL)) LIMIT 1",
         (digest,),
     ) or tx.fetch(
         "SELECT r.name FROM blobs b JOIN links l ON l.blob_id = b.id AND l.deleted_at IS NULL"
