@@ -5,7 +5,7 @@ learned on the way (that a server does not answer, say) is not lost.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine, Hashable
+from collections.abc import Callable, Coroutine, Hashable
 from typing import Any, TypeVar, cast
 
 T = TypeVar("T")
@@ -24,7 +24,8 @@ class Flights:
             task = asyncio.create_task(work())
             self._tasks[key] = task
             task.add_done_callback(lambda done: self._landed(key, done))
-        return cast("T", await asyncio.shield(cast("Awaitable[T]", task)))
+        await asyncio.wait((task,))  # who is cancelled here cancels nobody else's work
+        return cast("T", task.result())
 
     async def close(self) -> None:
         """End all of it."""

@@ -123,7 +123,7 @@ class Calls:
                 yield answer
                 await answer.drain()
             finally:
-                await asyncio.shield(self._apart(response.aclose()))
+                await asyncio.wait((self._apart(response.aclose()),))
         finally:
             pool.turns.release()
             pool.users -= 1
@@ -195,7 +195,8 @@ class Calls:
             )
             asking = self._apart(pool.handle_async_request(request))
             try:
-                return await asyncio.shield(asking)
+                await asyncio.wait((asking,))
+                return asking.result()
             except asyncio.CancelledError:
                 asking.cancel()
                 asking.add_done_callback(self._unwanted)
@@ -205,8 +206,13 @@ class Calls:
         """Work in a task of its own, which goes on when whoever waits for it is cancelled."""
         task = asyncio.create_task(work)
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(self._ended)
         return task
+
+    def _ended(self, task: asyncio.Task[Any]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled():
+            task.exception()  # whoever waited has it; nobody has to have waited
 
     def _unwanted(self, asking: asyncio.Task[httpcore.Response]) -> None:
         """Close a response that came too late."""
