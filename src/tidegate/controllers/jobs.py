@@ -39,7 +39,7 @@ _LOG = logging.getLogger(__name__)
 
 LOOK_SECONDS = 1.0
 """How often one looks for what other processes want done, where it is not told."""
-PAUSE_SECONDS = 0.05
+PAUSE_SECONDS = 0.1
 """Between two looks while others commit without pause."""
 SETBACK_SECONDS = 1.0
 LONGEST_PAUSE = 300.0
