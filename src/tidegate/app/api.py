@@ -25,6 +25,7 @@ from tidegate.auth.serviceaccounts import serving as accounts_serving
 from tidegate.auth.users import serving as users_serving
 from tidegate.config import Settings
 from tidegate.delivery.notifications import serving as notifications_serving
+from tidegate.delivery.rollouts import serving as rollouts_serving
 from tidegate.delivery.triggers import serving as triggers_serving
 from tidegate.images import serving as images_serving
 from tidegate.images.imports.importing import Importer
@@ -61,6 +62,7 @@ def served_resources(
         *triggers_serving.serve(store, authorizer),
         *work_serving.serve(database, time.time),
         *notifications_serving.serve(store, database, authorizer),
+        *rollouts_serving.serve(store, authorizer),
         *images_serving.serve(
             store,
             database,

@@ -16,12 +16,10 @@ from tidegate.kinds.image_change import IMAGE_CHANGES
 from tidegate.kinds.limit_range import LIMIT_RANGES
 from tidegate.kinds.mirror import MIRROR, MIRRORS
 from tidegate.kinds.resource_quota import RESOURCE_QUOTA_STATUS, RESOURCE_QUOTAS, ResourceQuota
-from tidegate.kinds.rollout import MOST as MOST_ROLLOUTS
-from tidegate.kinds.rollout import ROLLOUTS
 from tidegate.kinds.tag_policy import POLICIES, TAG_POLICIES
 from tidegate.kinds.workloads import WORKLOADS, status_of
 
-TRIGGERING = (IMAGE_APPROVALS, IMAGE_CHANGES, ROLLOUTS)
+TRIGGERING = (IMAGE_APPROVALS, IMAGE_CHANGES)
 
 RESOURCES = (
     CONFIG_MAPS,
@@ -56,7 +54,6 @@ def serve(store: ObjectStore, quotas: QuotaStorage | None = None) -> list[Served
         Served(TAG_POLICIES, DocumentStorage(TAG_POLICIES, bounded(store, TAG_POLICIES, POLICIES))),
         Served(IMAGE_APPROVALS, ApprovalStorage(bounded(store, IMAGE_APPROVALS, APPROVALS))),
         Served(IMAGE_CHANGES, DocumentStorage(IMAGE_CHANGES, store)),
-        Served(ROLLOUTS, DocumentStorage(ROLLOUTS, bounded(store, ROLLOUTS, MOST_ROLLOUTS))),
         *(_workload(each, store) for each in WORKLOADS),
     ]
 
