@@ -494,7 +494,7 @@ def settled(shop: Shop, tag: str) -> bool:
     for each in shop.stream()["status"].get("tags", ()):
         if each["tag"] == tag:
             said = [*(each.get("items") or ())[:1], *each.get("conditions", ())]
-            return max(one["generation"] for one in said) >= wanted
+            return bool(max(one["generation"] for one in said) >= wanted)
     return False
 
 
