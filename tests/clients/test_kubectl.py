@@ -86,6 +86,29 @@ NAMESPACED: dict[str, dict[str, Any]] = {
         "kind": "TriggerPolicy",
         "spec": {"soak": {"duration": "24h"}, "workloads": ["web"]},
     },
+    "mirrors.tidegate.io": {
+        "apiVersion": "tidegate.io/v1",
+        "kind": "Mirror",
+        "spec": {
+            "source": {"repository": "a.test/org/web"},
+            "target": {"stream": "web"},
+            "suspend": True,
+        },
+    },
+    "rollouts.tidegate.io": {
+        "apiVersion": "tidegate.io/v1",
+        "kind": "Rollout",
+        "spec": {
+            "tag": "web:1",
+            "steps": [{"name": "canary", "workloads": ["web-canary"], "pause": "10m"}],
+            "suspend": True,
+        },
+    },
+    "eventsubscriptions.tidegate.io": {
+        "apiVersion": "tidegate.io/v1",
+        "kind": "EventSubscription",
+        "spec": {"url": "https://a.test/hook", "suspend": True},
+    },
     f"imagestreams.{IMAGE}": {
         "apiVersion": f"{IMAGE}/v1",
         "kind": "ImageStream",
@@ -128,6 +151,11 @@ CLUSTER: dict[str, dict[str, Any]] = {
         "kind": "ImageContentSourcePolicy",
         "spec": {"repositoryDigestMirrors": [{"source": "a.test", "mirrors": ["b.test/a"]}]},
     },
+    "clustereventsubscriptions.tidegate.io": {
+        "apiVersion": "tidegate.io/v1",
+        "kind": "ClusterEventSubscription",
+        "spec": {"url": "https://a.test/hook", "projects": ["web-*"], "suspend": True},
+    },
     "namespaces": {"apiVersion": "v1", "kind": "Namespace"},
     "users.user.openshift.io": {
         "apiVersion": "user.openshift.io/v1",
@@ -149,6 +177,9 @@ CLUSTER: dict[str, dict[str, Any]] = {
 KEPT = {**NAMESPACED, **CLUSTER}
 """Every kind of which objects are made, changed and deleted."""
 
+TOLD_OF = ("Mirror", "Rollout", "EventSubscription", "ClusterEventSubscription")
+"""Kinds whose objects the server writes to by itself: it says in their status how they go."""
+
 TOKENS = ("oauthaccesstokens.oauth.openshift.io", "useroauthaccesstokens.oauth.openshift.io")
 SINGLE = ("images.config.openshift.io",)
 """Kinds of which there is one object, always; `test_registry_config` says what it does."""
@@ -156,7 +187,10 @@ SINGLE = ("images.config.openshift.io",)
 OF_TRIGGERS = ("imageapprovals.tidegate.io", "imagechanges.tidegate.io")
 """What is made once and never changed, and what the server makes: `test_triggers` has both."""
 
-READ_ONLY = ("oauthclients.oauth.openshift.io", "oauthauthorizetokens.oauth.openshift.io")
+READ_ONLY = (
+    *("oauthclients.oauth.openshift.io", "oauthauthorizetokens.oauth.openshift.io"),
+    *("backgroundjobs.tidegate.io", "clusterbackgroundjobs.tidegate.io", "upstreams.tidegate.io"),
+)
 
 IN_STREAMS = tuple(
     f"{each}.{IMAGE}"
@@ -407,13 +441,23 @@ def test_every_kind_is_applied_by_the_client(unmade: Everything) -> None:
 def test_every_kind_is_applied_by_the_server(unmade: Everything) -> None:
     unmade.write(applied="once")
     unmade.each("serverside-applied", "apply", "--server-side")
-    versions = [each["metadata"]["resourceVersion"] for each in unmade.now()]
+    versions = _versions(unmade)
     unmade.each("serverside-applied", "apply", "--server-side")
-    assert [each["metadata"]["resourceVersion"] for each in unmade.now()] == versions
+    assert _versions(unmade) == versions
     unmade.write(again="twice")
     unmade.each("serverside-applied", "apply", "--server-side")
     assert unmade.labels("applied") == {None}
     assert unmade.labels("again") == {"twice"}
+
+
+def _versions(everything: Everything) -> list[tuple[str, Any]]:
+    """Which version each object has; of those that the server writes to, what was applied."""
+    found = []
+    for each in everything.now():
+        metadata = each["metadata"]
+        key = "generation" if each["kind"] in TOLD_OF else "resourceVersion"
+        found.append((metadata["name"], metadata[key]))
+    return found
 
 
 def test_what_another_manager_owns_is_a_conflict_until_it_is_forced(
@@ -555,6 +599,25 @@ def test_what_is_only_read_is_listed(kubectl: Program) -> None:
     assert "openshift-challenging-client" in kubectl("get", "oauthclients", "--output", "wide")
     assert "openshift-cli-client" in kubectl("describe", "oauthclient", "openshift-cli-client")
     kubectl("get", "oauthauthorizetokens")
+
+
+def test_work_of_the_server_is_listed_and_described(
+    kubectl: Program, namespace: str, tmp_path: Path
+) -> None:
+    place = ("--namespace", namespace)
+    manifest = tmp_path / "mirror.json"
+    manifest.write_text(
+        json.dumps({**NAMESPACED["mirrors.tidegate.io"], "metadata": {"name": "web"}})
+    )
+    kubectl("create", "--filename", manifest, *place)
+    wait_until(lambda: "mirror:web" in kubectl("get", "bgjob", *place), what="the job")
+    assert "a.test" in kubectl("get", "backgroundjobs", "--all-namespaces", "--output", "wide")
+    described = kubectl("describe", "backgroundjob", "mirror:web", *place)
+    assert "Kind:  mirror" in described
+    assert "mirror:web" not in kubectl("get", "clusterbackgroundjobs")
+    kubectl("get", "upstreams", "--output", "wide")
+    refused = kubectl.attempt("delete", "backgroundjob", "mirror:web", *place)
+    assert "the server does not allow this method on the requested resource" in refused.stderr
 
 
 def test_a_project_is_made_read_changed_and_deleted(kubectl: Program, tmp_path: Path) -> None:
