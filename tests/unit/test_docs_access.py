@@ -39,7 +39,10 @@ IN_PROJECT, EVERYWHERE = "yes", "cluster"
 
 OTHER_GROUPS = {
     "projectrequests": "project.openshift.io",
+    "imagedigestmirrorsets": "config.openshift.io",
     **dict.fromkeys(("imageapprovals", "mirrors", "tagpolicies", "triggerpolicies"), "tidegate.io"),
+    **dict.fromkeys(("eventsubscriptions", "clustereventsubscriptions", "rollouts"), "tidegate.io"),
+    **dict.fromkeys(("backgroundjobs", "upstreams"), "tidegate.io"),
 }
 """Resources of docs that are not images'."""
 
@@ -61,7 +64,7 @@ def asked(text: str) -> tuple[bool, Attributes]:
     match = re.fullmatch(r"`(\w+) ([a-z/]+)`(,? cluster-wide)?", text)
     assert match, text
     verb, resource = match[1], match[2]
-    group = OTHER_GROUPS.get(resource, "image.openshift.io")
+    group = OTHER_GROUPS.get(resource.partition("/")[0], "image.openshift.io")
     if match[3]:
         return True, Attributes(verb, resource, group=group)
     name = {"imagestreamtags": "web:1.0", "imagestreams": ""}.get(resource, "web")
@@ -105,7 +108,9 @@ def done_by(index: RbacIndex, bound: Object, needs: Needs) -> set[str]:
     return done
 
 
-@pytest.mark.parametrize("about", ["", "stream "], ids=["registry", "streams"])
+@pytest.mark.parametrize(
+    "about", ["", "stream ", "outside "], ids=["registry", "streams", "outside"]
+)
 def test_each_role_may_do_what_its_row_says_and_no_role_is_left_out(about: str) -> None:
     heading, *rows = table("access.md", f"{about}roles")
     operations = heading[1:]

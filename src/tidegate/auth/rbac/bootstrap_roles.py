@@ -358,6 +358,7 @@ def _cluster() -> list[ClusterRole]:
             "READ | QUOTA | clusterresourcequotas clusterresourcequotas/status",
             "READ | USER | groups identities useridentitymappings users",
             "get list | tidegate.io | clusterbackgroundjobs upstreams",
+            "READ | tidegate.io | clustereventsubscriptions",
             "READ | config.openshift.io | imagedigestmirrorsets images imagetagmirrorsets",
             "READ | operator.openshift.io | imagecontentsourcepolicies",
             "get | config.openshift.io | images/inforce",
