@@ -1,7 +1,8 @@
-"""Which lane is served next: the one with the least under way, then the one that waits longest.
+"""Which lane is served next: the one with the least under way, then the one served longest ago.
 
 A lane is what jobs compete for, such as an upstream. One that is busy enough, or has to rest, is
-left out, so that it holds up no other. Knows no job's work.
+left out, so that it holds up no other; nor does one in which very many wait, where all lanes
+together have to keep a pace. Knows no job's work.
 """
 
 import math
@@ -36,13 +37,16 @@ class Lanes:
     resting: dict[str, float] = field(default_factory=dict)  # until when
     windows: dict[str, float] = field(default_factory=dict)
     """How many jobs at once may be begun of lanes that had to rest lately."""
+    turns: dict[str, int] = field(default_factory=dict)
+    """When lanes were served last, counted in turns."""
+    turn: int = 0
 
     async def pick(self) -> tuple[str | None, float]:
         """The lane whose next job is to be done; without one, in how many seconds there may be."""
         pause = math.inf
         lanes, now = await job_queue.lanes(self.database, self.kind), self.now()
         self._forget({lane for lane, _ in lanes})
-        for lane, due in sorted(lanes, key=lambda each: (self.busy[each[0]], each[1])):
+        for lane, due in sorted(lanes, key=self._place):
             if due > now:
                 pause = min(pause, due - now)
                 continue
@@ -53,6 +57,10 @@ class Lanes:
                 return lane, 0.0
             pause = min(pause, wait)
         return None, pause
+
+    def _place(self, lane: tuple[str, float]) -> tuple[int, int, float]:
+        name, due = lane
+        return self.busy[name], self.turns.get(name, 0), due
 
     def room(self, lane: str) -> int:
         """How many more jobs of a lane may be begun."""
@@ -73,6 +81,8 @@ class Lanes:
                 del self.windows[lane]
 
     def begin(self, lane: str) -> None:
+        self.turn += 1
+        self.turns[lane] = self.turn
         self.busy[lane] += 1
 
     def end(self, lane: str) -> None:
@@ -82,9 +92,11 @@ class Lanes:
 
     def _forget(self, due: set[str]) -> None:
         """Let go of what is known of lanes in which nothing waits: tenants name them."""
-        for known in (self.resting, self.windows):
-            for lane in known.keys() - due - self.busy.keys():
-                del known[lane]
+        gone = (self.resting.keys() | self.windows.keys() | self.turns.keys()) - due
+        for lane in gone - self.busy.keys():
+            self.resting.pop(lane, None)
+            self.windows.pop(lane, None)
+            self.turns.pop(lane, None)
 
     async def _rest_of(self, lane: str) -> float:
         left = self.resting.get(lane, 0.0) - self.now()

@@ -245,9 +245,9 @@ class _Runner:
             if not held.lost:  # this process stops
                 await self._give_back(job)
                 raise
-            self._say_lost(job)
+            await self._say_lost(job)
         except LeaseLost:
-            self._say_lost(job)
+            await self._say_lost(job)
         except Postponed as postponed:
             self._lanes.let_rest(job.lane, postponed.seconds)
             await self._give_back(job)
@@ -294,7 +294,10 @@ class _Runner:
         with suppress(*OUTAGES):  # then the lease runs out
             await self._database.write(lambda tx: jobs.release(tx, job), durable=False)
 
-    def _say_lost(self, job: Job) -> None:
+    async def _say_lost(self, job: Job) -> None:
+        with suppress(*OUTAGES):
+            if await jobs.find(self._database, job.kind, job.name) is None:
+                return  # what it was for is gone
         _LOG.warning("%s %s: another process may be doing this by now", job.kind, job.name)
 
 

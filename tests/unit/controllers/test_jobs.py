@@ -231,6 +231,42 @@ def test_a_lane_that_hangs_holds_up_no_other(url: str) -> None:
     in_world(url, scenario)
 
 
+def test_a_lane_in_which_very_many_wait_leaves_others_their_turn(url: str) -> None:
+    async def scenario(world: World) -> None:
+        turns = 0
+
+        async def rest(lane: str) -> float:
+            nonlocal turns
+            turns += 1
+            return 0.0 if turns % 2 else 1.0  # a pace that all lanes keep together
+
+        async def work(job: Job, progress: Progress) -> None:
+            """Done at once."""
+
+        await world.add(*(f"many{number:03}" for number in range(300)), lane="many")
+        await world.add(*(f"few{number}" for number in range(5)), due=900.0, lane="few")
+        world.run(work, rest=rest, limits=Limits(parallel=1))
+        await world.until(lambda: sum(name.startswith("few") for name, _ in world.done) == 5)
+        assert len(world.done) <= 15
+
+    in_world(url, scenario)
+
+
+def test_a_job_that_was_dropped_is_not_said_to_be_elsewhere(
+    url: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def scenario(world: World) -> None:
+        async def work(job: Job, progress: Progress) -> None:
+            await world.database.write(lambda tx: jobs.drop(tx, KIND, job.name))
+
+        await world.add("a", "b")
+        world.run(work)
+        await world.until(lambda: len(world.done) == 2)
+
+    in_world(url, scenario)
+    assert not caplog.records
+
+
 def test_no_more_is_done_at_once_than_a_process_may(url: str) -> None:
     async def scenario(world: World) -> None:
         most = 0
