@@ -288,20 +288,6 @@ def cluster_server(environment: Mapping[str, str] | None = None) -> str:
     return f"https://{f'[{host}]' if ':' in host else host}:{port}"
 
 
-def registry_login_files(environment: Mapping[str, str] | None = None) -> tuple[Path, ...]:
-    """Where docker and podman keep logins to registries, what counts more first."""
-    environment = os.environ if environment is None else environment
-    if environment.get("REGISTRY_AUTH_FILE"):
-        return (Path(environment["REGISTRY_AUTH_FILE"]),)
-    home = Path(environment.get("HOME") or Path.home())
-    config = Path(environment.get("XDG_CONFIG_HOME") or home / ".config")
-    docker = Path(environment.get("DOCKER_CONFIG") or home / ".docker")
-    found = [config / "containers" / "auth.json", docker / "config.json", home / ".dockercfg"]
-    if environment.get("XDG_RUNTIME_DIR"):
-        found.insert(0, Path(environment["XDG_RUNTIME_DIR"]) / "containers" / "auth.json")
-    return tuple(found)
-
-
 def split_address(address: str) -> tuple[str, int]:
     """`HOST:PORT` as its parts; an IPv6 host stands in brackets, port 0 asks for a free one."""
     host, colon, port = address.rpartition(":")

@@ -19,7 +19,7 @@ from tidegate.cli.client.session import session_file
 from tidegate.cli.mirror_places import Places
 from tidegate.cli.mirror_report import Report
 from tidegate.cli.refusal import Refused
-from tidegate.cli.registry_logins import keyring, rules
+from tidegate.cli.registry_logins import LoginFiles, keyring, rules
 from tidegate.delivery.layout.archive import open_archive
 from tidegate.delivery.layout.directory import open_directory
 from tidegate.delivery.layout.errors import LayoutError
@@ -56,7 +56,7 @@ class Wish:
     parallel: int
     as_json: bool
     receipt: Path | None
-    authfile: Path | None
+    logins: LoginFiles
     insecure: Sequence[str]
     authorities: Sequence[str]
 
@@ -111,7 +111,11 @@ def mirror(
     as_json: Annotated[bool, typer.Option("--json", help="print the receipt")] = False,
     authfile: Annotated[
         Path | None,
-        typer.Option(help="file with logins to registries (those of podman and docker)"),
+        typer.Option(
+            envvar="REGISTRY_AUTH_FILE",
+            show_envvar=False,
+            help="file with logins to registries (those of podman and docker)",
+        ),
     ] = None,
     insecure: Annotated[
         list[str] | None,
@@ -121,8 +125,17 @@ def mirror(
         list[str] | None,
         typer.Option(help="certificates to believe, PEM: FILE, or HOST=FILE; repeatable"),
     ] = None,
+    runtime_directory: Annotated[
+        Path | None, typer.Option(envvar="XDG_RUNTIME_DIR", hidden=True)
+    ] = None,
+    config_directory: Annotated[
+        Path | None, typer.Option(envvar="XDG_CONFIG_HOME", hidden=True)
+    ] = None,
+    docker_directory: Annotated[
+        Path | None, typer.Option(envvar="DOCKER_CONFIG", hidden=True)
+    ] = None,
 ) -> None:
-    """Copy images with all that belongs to them; what the target has is not sent again."""
+    """Copy images with all that belongs to them, between registries and files."""
     try:
         wish = Wish(
             pairs=planning.pairs(
@@ -137,7 +150,7 @@ def mirror(
             parallel=parallel,
             as_json=as_json,
             receipt=receipt_file,
-            authfile=authfile,
+            logins=LoginFiles(authfile, runtime_directory, config_directory, docker_directory),
             insecure=insecure or (),
             authorities=ca or (),
         )
@@ -193,7 +206,7 @@ async def _mirror(wish: Wish) -> list[Outcome]:
     trust = rules(hosts, wish.insecure, wish.authorities)
     # a person on her own machine may call whatever she can reach anyway
     gateway = Gateway(lambda: trust, AddressPolicy(allow_private=True), NoBudgets())
-    logins = keyring(wish.authfile, hosts)
+    logins = keyring(wish.logins, hosts)
     places = Places(
         reading=gateway.registries(logins, urgency=Urgency.BACKGROUND),
         writing=gateway.registries(logins, urgency=Urgency.BACKGROUND, mirrors=False),

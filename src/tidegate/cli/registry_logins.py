@@ -7,7 +7,7 @@ written. Invariant: no credential is in an error.
 import json
 import subprocess
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,6 @@ from urllib.parse import urlsplit
 
 from tidegate.cli.client.session import load_session, session_file
 from tidegate.cli.refusal import Failed, Refused
-from tidegate.config import registry_login_files
 from tidegate.oci.pull_spec import DOCKER_HUB
 from tidegate.remote.credentials import Keyring
 from tidegate.remote.rules import RegistryRules
@@ -26,15 +25,42 @@ _HUB_KEY = "https://index.docker.io/v1/"
 _FILE_LIMIT = 4 << 20
 
 
-def keyring(authfile: Path | None, hosts: Sequence[str]) -> Keyring:
-    """The logins for these hosts: of one file, or of all that programs use."""
+@dataclass(frozen=True, slots=True)
+class LoginFiles:
+    """Where logins are: in one file, or in all that podman and docker use.
+
+    The directories are those that they are told by the environment; None for the usual ones.
+    """
+
+    authfile: Path | None = None
+    runtime: Path | None = None
+    config: Path | None = None
+    docker: Path | None = None
+
+    def paths(self) -> list[Path]:
+        """The files, what counts more first."""
+        if self.authfile is not None:
+            return [self.authfile]
+        home = Path.home()
+        found = [
+            (self.config or home / ".config") / "containers" / "auth.json",
+            (self.docker or home / ".docker") / "config.json",
+            home / ".dockercfg",
+        ]
+        if self.runtime is not None:
+            found.insert(0, self.runtime / "containers" / "auth.json")
+        return found
+
+
+def keyring(files: LoginFiles, hosts: Sequence[str]) -> Keyring:
+    """The logins for these hosts; `Refused` where a file that was named cannot be read."""
     configs = [_session_config()]
-    for path in [authfile] if authfile else registry_login_files():
+    for path in files.paths():
         try:
             with path.open("rb") as file:
                 content = file.read(_FILE_LIMIT)
         except OSError as error:
-            if authfile:
+            if files.authfile is not None:
                 raise Refused(f"{path}: {error.strerror}") from error
             continue
         configs += [content, _of_helpers(content, hosts)]

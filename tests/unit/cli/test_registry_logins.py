@@ -9,8 +9,7 @@ import pytest
 
 from tidegate.cli.client.session import Login, Session, save_session, session_file
 from tidegate.cli.refusal import Refused
-from tidegate.cli.registry_logins import keyring, rules
-from tidegate.config import registry_login_files
+from tidegate.cli.registry_logins import LoginFiles, keyring, rules
 from tidegate.remote.credentials import Keyring
 from tidegate.remote.location import Location
 
@@ -51,36 +50,39 @@ def log_in(server: str, **more: object) -> None:
 
 
 def test_files_are_those_of_podman_and_docker_in_podmans_order(home: Path) -> None:
-    assert registry_login_files({"HOME": "/h", "XDG_RUNTIME_DIR": "/run/1"}) == (
+    assert LoginFiles(runtime=Path("/run/1")).paths() == [
         Path("/run/1/containers/auth.json"),
-        Path("/h/.config/containers/auth.json"),
-        Path("/h/.docker/config.json"),
-        Path("/h/.dockercfg"),
-    )
-    assert registry_login_files({"HOME": "/h", "REGISTRY_AUTH_FILE": "/x"}) == (Path("/x"),)
-    assert Path("/d/config.json") in registry_login_files({"HOME": "/h", "DOCKER_CONFIG": "/d"})
+        home / ".config/containers/auth.json",
+        home / ".docker/config.json",
+        home / ".dockercfg",
+    ]
+    assert LoginFiles(authfile=Path("/x"), runtime=Path("/run/1")).paths() == [Path("/x")]
+    elsewhere = LoginFiles(config=Path("/c"), docker=Path("/d")).paths()
+    assert elsewhere[:2] == [Path("/c/containers/auth.json"), Path("/d/config.json")]
 
 
 def test_the_first_file_that_has_a_login_counts(home: Path) -> None:
-    config(home / "config" / "containers" / "auth.json", quay_io="podman:x")
+    config(home / ".config" / "containers" / "auth.json", quay_io="podman:x")
     config(home / ".docker" / "config.json", quay_io="docker:x", docker_io="hub:x")
-    found = keyring(None, ["quay.io"])
+    found = keyring(LoginFiles(), ["quay.io"])
     assert who(found, QUAY) == "podman"
     assert who(found, HUB) == "hub"
-    assert who(keyring(config(home / "mine.json", quay_io="mine:x"), []), QUAY) == "mine"
+    assert (
+        who(keyring(LoginFiles(config(home / "mine.json", quay_io="mine:x")), []), QUAY) == "mine"
+    )
 
 
 def test_a_file_that_was_named_has_to_be_there(home: Path) -> None:
     with pytest.raises(Refused, match="No such file"):
-        keyring(home / "none.json", [])
-    assert who(keyring(None, []), QUAY) == ""
+        keyring(LoginFiles(home / "none.json"), [])
+    assert who(keyring(LoginFiles(), []), QUAY) == ""
 
 
 def test_a_login_of_tidegate_is_known_with_its_trust(home: Path) -> None:
     authority = home / "ca.crt"
     authority.write_text("PEM")
     log_in("https://registry.example.com", authority=str(authority))
-    found = keyring(None, []).find(OURS)
+    found = keyring(LoginFiles(), []).find(OURS)
     assert found is not None
     assert (found.username, found.password) == ("ann", "t0k3n")
     trust = rules([OURS.host], (), ())
@@ -95,7 +97,7 @@ def test_a_login_of_tidegate_is_known_with_its_trust(home: Path) -> None:
 def test_a_damaged_session_is_no_reason_to_copy_nothing(home: Path) -> None:
     session_file().parent.mkdir(parents=True)
     session_file().write_text("{")
-    assert who(keyring(None, []), OURS) == ""
+    assert who(keyring(LoginFiles(), []), OURS) == ""
     assert rules([OURS.host], (), ()).insecure == ()
 
 
@@ -114,7 +116,7 @@ def test_credential_helpers_are_asked_for_the_hosts_of_the_run_alone(
     path = home / ".docker" / "config.json"
     path.parent.mkdir()
     path.write_text(json.dumps({"credsStore": "test", "credHelpers": {"quay.io": "test"}}))
-    found = keyring(None, ["quay.io", "docker.io", "refuse.example.com"])
+    found = keyring(LoginFiles(), ["quay.io", "docker.io", "refuse.example.com"])
     assert who(found, QUAY) == "of quay.io"
     assert who(found, HUB) == "of https://index.docker.io/v1/"
     assert who(found, Location("refuse.example.com", "a/b")) == ""
@@ -130,7 +132,7 @@ def test_a_helper_whose_name_is_none_is_not_run(home: Path, name: object) -> Non
     path = home / ".docker" / "config.json"
     path.parent.mkdir()
     path.write_text(json.dumps({"credsStore": name}))
-    assert who(keyring(None, ["quay.io"]), QUAY) == ""
+    assert who(keyring(LoginFiles(), ["quay.io"]), QUAY) == ""
 
 
 def test_this_machine_needs_no_tls_and_others_do() -> None:
