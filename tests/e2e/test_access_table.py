@@ -26,7 +26,7 @@ from tests.kube_client import (
     role_binding,
 )
 from tests.registry_client import RegistryClient, client_of, error_codes
-from tests.server import Server, serving
+from tests.server import Server, serving, wait_until
 
 VERBS = ("get", "list", "watch", "create", "update", "patch", "delete", "deletecollection")
 
@@ -42,8 +42,12 @@ resourcequotas          AEV  AEV  AEV    ...     ...     ...    ...     ...
 limitranges             AEV  AEV  AEV    ...     ...     ...    ...     ...
 tagpolicies             AEV  AEV  AEV    A..     A..     A..    A..     A..
 triggerpolicies         AEV  AEV  AEV    A..     A..     A..    A..     A..
+rollouts                AEV  AEV  AEV    A..     A..     A..    A..     A..
 mirrors                 AEV  AEV  AEV    A..     A..     A..    A..     A..
+eventsubscriptions      AEV  AEV  AEV    A..     A..     A..    A..     A..
 imageapprovals          AEV  AEV  AEV    A..     ---     ---    A..     A..
+imagechanges            ---  AEV  AEV    ---     ---     ---    ---     ---
+backgroundjobs          AEV  AEV  ---    ---     ---     ---    ---     ---
 pods                    AEV  AEV  AEV    AE.     AE.     AE.    AE.     AE.
 replicationcontrollers  AEV  AEV  AEV    AE.     AE.     AE.    AE.     AE.
 deployments             AEV  AEV  AEV    AE.     AE.     AE.    AE.     AE.
@@ -75,41 +79,64 @@ imagestreamtags/rollback  ---  ---   ---    AE.     ---     ---    ---     ---
 imagestreamtags/undelete  ---  ---   ---    AE.     ---     ---    ---     ---
 """
 
+# What a subscription could not tell, with the bodies of its messages.
+LETTERS = """
+                                get  list  watch  create  update  patch  delete  deletecollection
+eventsubscriptions/deadletters  A..  ---   ---    ---     ---     ---    ---     ---
+eventsubscriptions/replay       ---  ---   ---    A..     ---     ---    ---     ---
+"""
+
+LETTERS_ELSEWHERE = LETTERS.replace("A..", "...")
+
 STREAMS_ELSEWHERE = STREAMS.replace("AEV", "...").replace("AE.", "...")
 
 # The same users in a project where they hold nothing.
 ELSEWHERE = """
-                  get  list  watch  create  update  patch  delete  deletecollection
-configmaps        ...  ...   ...    ...     ...     ...    ...     ...
-secrets           ...  ...   ...    ...     ...     ...    ...     ...
-serviceaccounts   ...  ...   ...    ...     ...     ...    ...     ...
-tagpolicies       ...  ...   ...    ...     ...     ...    ...     ...
-triggerpolicies   ...  ...   ...    ...     ...     ...    ...     ...
-mirrors           ...  ...   ...    ...     ...     ...    ...     ...
-imageapprovals    ...  ...   ...    ...     ---     ---    ...     ...
-pods              ...  ...   ...    ...     ...     ...    ...     ...
-deployments       ...  ...   ...    ...     ...     ...    ...     ...
-roles             ...  ...   ...    ...     ...     ...    ...     ...
-rolebindings      ...  ...   ...    ...     ...     ...    ...     ...
+                    get  list  watch  create  update  patch  delete  deletecollection
+configmaps          ...  ...   ...    ...     ...     ...    ...     ...
+secrets             ...  ...   ...    ...     ...     ...    ...     ...
+serviceaccounts     ...  ...   ...    ...     ...     ...    ...     ...
+tagpolicies         ...  ...   ...    ...     ...     ...    ...     ...
+triggerpolicies     ...  ...   ...    ...     ...     ...    ...     ...
+rollouts            ...  ...   ...    ...     ...     ...    ...     ...
+mirrors             ...  ...   ...    ...     ...     ...    ...     ...
+eventsubscriptions  ...  ...   ...    ...     ...     ...    ...     ...
+imageapprovals      ...  ...   ...    ...     ---     ---    ...     ...
+imagechanges        ---  ...   ...    ---     ---     ---    ---     ---
+backgroundjobs      ...  ...   ---    ---     ---     ---    ---     ---
+pods                ...  ...   ...    ...     ...     ...    ...     ...
+deployments         ...  ...   ...    ...     ...     ...    ...     ...
+roles               ...  ...   ...    ...     ...     ...    ...     ...
+rolebindings        ...  ...   ...    ...     ...     ...    ...     ...
 """
 
 # Everybody may list projects, and sees hers; who logs in may read cluster roles (basic-user).
 OF_THE_CLUSTER = """
-                     get  list  watch  create  update  patch  delete  deletecollection
-namespaces           AEV  ...   ...    ...     ...     ...    ...     ...
-projects             AEV  AEV   AEV    ...     A..     A..    A..     ...
-clusterroles         AEV  AEV   AEV    ...     ...     ...    ...     ...
-clusterrolebindings  ...  ...   ...    ...     ...     ...    ...     ...
-users                ...  ...   ...    ...     ...     ...    ...     ...
-groups               ...  ...   ...    ...     ...     ...    ...     ...
-identities           ...  ...   ...    ...     ...     ...    ...     ...
-oauthaccesstokens    ...  ...   ...    ...     ...     ...    AEV     ...
-images               ...  ...   ...    ...     ...     ...    ...     ...
-imagesignatures      ---  ---   ---    ...     ---     ---    ...     ---
+                           get  list  watch  create  update  patch  delete  deletecollection
+namespaces                 AEV  ...   ...    ...     ...     ...    ...     ...
+projects                   AEV  AEV   AEV    ...     A..     A..    A..     ...
+clusterroles               AEV  AEV   AEV    ...     ...     ...    ...     ...
+clusterrolebindings        ...  ...   ...    ...     ...     ...    ...     ...
+users                      ...  ...   ...    ...     ...     ...    ...     ...
+groups                     ...  ...   ...    ...     ...     ...    ...     ...
+identities                 ...  ...   ...    ...     ...     ...    ...     ...
+oauthaccesstokens          ...  ...   ...    ...     ...     ...    AEV     ...
+images                     ...  ...   ...    ...     ...     ...    ...     ...
+imagesignatures            ---  ---   ---    ...     ---     ---    ...     ---
+clustereventsubscriptions  ...  ...   ...    ...     ...     ...    ...     ...
+clusterbackgroundjobs      ...  ...   ---    ---     ---     ---    ---     ---
+upstreams                  ...  ...   ---    ---     ---     ---    ---     ---
+image_configs              ...  ...   ...    ---     ...     ...    ---     ---
+imagedigestmirrorsets      ...  ...   ...    ...     ...     ...    ...     ...
+imagetagmirrorsets         ...  ...   ...    ...     ...     ...    ...     ...
 """
 
 NOTE = "openshift.io/description"
 """An annotation that may be changed on every kind, projects among them."""
+
+CONFIG = "/apis/config.openshift.io/v1"
+IMAGE_CONFIGS = "image_configs"
+"""Here for `images` of that group, of which there is one, `cluster`."""
 
 USER_NAMES = {"A": "ada", "E": "eddie", "V": "vic"}
 
@@ -123,10 +150,16 @@ GROUPS = {
     "groups": USERS,
     "identities": USERS,
     "oauthaccesstokens": "/apis/oauth.openshift.io/v1",
-    "tagpolicies": "/apis/tidegate.io/v1",
-    "triggerpolicies": "/apis/tidegate.io/v1",
-    "mirrors": "/apis/tidegate.io/v1",
-    "imageapprovals": "/apis/tidegate.io/v1",
+    **dict.fromkeys(
+        (
+            *("tagpolicies", "triggerpolicies", "rollouts", "imageapprovals", "imagechanges"),
+            *("mirrors", "eventsubscriptions", "clustereventsubscriptions", "upstreams"),
+            *("backgroundjobs", "clusterbackgroundjobs"),
+        ),
+        "/apis/tidegate.io/v1",
+    ),
+    **dict.fromkeys(("imagedigestmirrorsets", "imagetagmirrorsets"), CONFIG),
+    IMAGE_CONFIGS: CONFIG,
     **dict.fromkeys(("deployments", "daemonsets", "replicasets", "statefulsets"), "/apis/apps/v1"),
     **dict.fromkeys(("jobs", "cronjobs"), "/apis/batch/v1"),
     **dict.fromkeys(
@@ -167,13 +200,17 @@ def cells(where: str, table: str) -> list[Cell]:
 TABLE = [
     *cells("shop", IN_THE_PROJECT),
     *cells("shop", STREAMS),
+    *cells("shop", LETTERS),
     *cells("other", ELSEWHERE),
+    *cells("other", LETTERS_ELSEWHERE),
     *cells("other", STREAMS_ELSEWHERE),
     *cells("", OF_THE_CLUSTER),
 ]
 
 ELSEWHERE_IMAGE = "docker.io/library/busybox@sha256:" + "a" * 64
 FROM_WEB = {"name": "t", "from": {"kind": "ImageStreamTag", "name": "web:1.0"}}
+HOOK = {"url": "https://registry.example.com/hook", "suspend": True}
+MIRRORED = [{"source": "registry.example.com", "mirrors": ["mirror.example.com/registry"]}]
 SUBJECT = {"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": "somebody"}
 
 BODIES: dict[str, dict[str, Any]] = {
@@ -220,6 +257,31 @@ BODIES: dict[str, dict[str, Any]] = {
         "apiVersion": "tidegate.io/v1",
         "kind": "ImageApproval",
         "spec": {"image": f"sha256:{64 * 'a'}"},
+    },
+    "rollouts": {
+        "apiVersion": "tidegate.io/v1",
+        "kind": "Rollout",
+        "spec": {"tag": "web:1.0", "steps": [{"name": "all"}], "suspend": True},
+    },
+    "eventsubscriptions": {
+        "apiVersion": "tidegate.io/v1",
+        "kind": "EventSubscription",
+        "spec": HOOK,
+    },
+    "clustereventsubscriptions": {
+        "apiVersion": "tidegate.io/v1",
+        "kind": "ClusterEventSubscription",
+        "spec": HOOK,
+    },
+    "imagedigestmirrorsets": {
+        "apiVersion": "config.openshift.io/v1",
+        "kind": "ImageDigestMirrorSet",
+        "spec": {"imageDigestMirrors": MIRRORED},
+    },
+    "imagetagmirrorsets": {
+        "apiVersion": "config.openshift.io/v1",
+        "kind": "ImageTagMirrorSet",
+        "spec": {"imageTagMirrors": MIRRORED},
     },
     "roles": {
         "apiVersion": "rbac.authorization.k8s.io/v1",
@@ -316,6 +378,10 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
             binding = role_binding(f"{role}-of-shop", role, USER_NAMES[letter])
             admin.make(f"{RBAC}/namespaces/shop/rolebindings", binding)
         users = {letter: kube_client(server, name) for letter, name in USER_NAMES.items()}
+        mirrors = "/apis/tidegate.io/v1/namespaces/shop/{}"
+        admin.make(mirrors.format("mirrors"), {**BODIES["mirrors"], "metadata": {"name": "app"}})
+        job = mirrors.format("backgroundjobs/mirror:app")
+        wait_until(lambda: admin.get(job).status_code == 200, what="the work for a Mirror")
         registry = client_of(server)
         images = {name: small_image(name) for name in ("shop", "other")}
         for name, image in images.items():
@@ -327,9 +393,10 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
 
 
 def path_of(cell: Cell) -> str:
-    group = GROUPS.get(cell.resource.partition("/")[0], CORE)
+    resource = cell.resource.partition("/")[0]
+    group = GROUPS.get(resource, CORE)
     namespaced = f"/namespaces/{cell.where}" if cell.where else ""
-    return f"{group}{namespaced}/{cell.resource.partition('/')[0]}"
+    return f"{group}{namespaced}/{'images' if resource == IMAGE_CONFIGS else resource}"
 
 
 def changed(cell: Cell, letter: str) -> dict[str, Any]:
@@ -338,6 +405,12 @@ def changed(cell: Cell, letter: str) -> dict[str, Any]:
         return {"spec": {"importPolicy": {"importMode": "PreserveOriginal"}}}
     return {"metadata": {"annotations": {NOTE: letter}}}
 
+
+TOLD_OF = ("rollouts", "mirrors", "eventsubscriptions", "clustereventsubscriptions")
+"""What the server writes to by itself."""
+
+READ_ALONE = ("backgroundjobs", "clusterbackgroundjobs", "upstreams")
+"""What only the server makes. In the project `shop` there is the work for a Mirror `app`."""
 
 OF_WEB = (
     *("imagestreams/status", "imagestreams/layers", "imagestreams/secrets"),
@@ -353,6 +426,10 @@ def name_of(cell: Cell, letter: str) -> str:
         return "shop"
     if cell.resource in OF_WEB:
         return "web"
+    if cell.resource == IMAGE_CONFIGS:
+        return "cluster"
+    if cell.resource in READ_ALONE:
+        return "mirror:app"
     if cell.resource == "imagesignatures":
         return f"{ELSEWHERE_IMAGE.partition('@')[2]}@{letter.lower()}"
     own = f"{cell.verb}-{cell.resource.replace('/', '-')}-{letter.lower()}"
@@ -384,9 +461,11 @@ def prepared(scene: Scene, cell: Cell, letter: str) -> str:
         return f"web@{scene.images[cell.where].digest}"
     if cell.resource.startswith("imagestreams/") or is_tag(cell):
         return prepared_part(scene, cell, name)
+    if cell.resource.startswith("eventsubscriptions/"):
+        cell = cell._replace(resource="eventsubscriptions", verb="get")
     if cell.verb in ("create", "list", "watch", "deletecollection") or name == "shop":
         return name
-    if cell.resource == "imagesignatures":
+    if cell.resource in ("imagesignatures", IMAGE_CONFIGS, *READ_ALONE):
         return name
     if cell.resource == "projects":  # one in which the user is what she is in `shop`
         scene.admin.make(f"{PROJECTS}/projectrequests", project(name))
@@ -437,6 +516,8 @@ def ask(scene: Scene, cell: Cell, letter: str) -> httpx.Response:
         case "patch":
             return user.patch(url, changed(cell, letter))
     body = scene.admin.read(url)
+    if cell.resource in TOLD_OF:  # the server may write meanwhile how it goes
+        del body["metadata"]["resourceVersion"]
     if cell.resource == "imagetags":
         body["spec"] |= changed(cell, letter)["spec"]
     else:
