@@ -398,6 +398,20 @@ def test_what_another_registry_does_not_give_is_said_with_its_name(here: World) 
     assert here.far.count() == 0
 
 
+def test_a_request_that_came_from_the_other_registry_is_not_sent_back_there(here: World) -> None:
+    pushable = fresh()
+    repository, blob = here.imported(pushable), layer_of(pushable)
+    source = here.stream(repository.partition("/")[0], "app")["status"]["tags"][0]["items"][0]
+    name = source["dockerImageReference"].partition("/")[2].partition("@")[0]
+    url = f"{here.far.url}/v2/{name}/blobs/{blob.digest}"
+    answer = here.registry.blob(repository, blob.digest, **{"X-Registry-Request-URL": url})
+    assert (answer.status_code, error_codes(answer)) == (404, ["BLOB_UNKNOWN"])
+    assert "asks this registry" in answer.text
+    assert here.far.count() == 0
+    assert here.registry.blob(repository, blob.digest).content == blob.data
+    assert here.far.seen("blob", "GET")[0].headers["x-registry-request-url"] == url
+
+
 def test_a_reader_of_the_stream_needs_no_credentials_of_the_other_registry(tmp_path: Path) -> None:
     pushable = fresh()
     with world(tmp_path, credentials=SECRET) as here:

@@ -15,7 +15,7 @@ import msgspec
 
 from tidegate.apimachinery.store import Change, ObjectStore
 from tidegate.auth.projects.kinds import NAMESPACES
-from tidegate.auth.projects.proxy import Proxy, canonical, proxy_of
+from tidegate.auth.projects.proxy import DEFAULT, Proxy, canonical, proxy_of
 from tidegate.oci.errors import NameInvalid
 from tidegate.oci.name import RepositoryName
 from tidegate.oci.pull_spec import DOCKER_HUB
@@ -110,8 +110,8 @@ class Proxies:
         chosen = [each for each in found if self._proxies[each].is_default] or found
         if len(chosen) > 1:
             raise ProxyAmbiguous(
-                f"projects {', '.join(chosen[:5])} mirror {wanted}: name one, or let the annotation"
-                ' tidegate.io/proxy-default be "true" in one of them'
+                f"several projects mirror {wanted}: pull by the name of one, or have the annotation"
+                f' {DEFAULT} set to "true" in one'
             )
         return self.proxied(f"{chosen[0]}/{name}") if chosen else None
 

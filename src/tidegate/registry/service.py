@@ -301,7 +301,10 @@ class Registry:
             return await self._manifests.pull(request, exchange.repository, reference)
         user = exchange.identity.user.name
         pulled = await through.proxied.pull(request, user, proxied, reference)
-        return answered(request, pulled.manifest, pulled.headers)
+        headers = list(pulled.headers)
+        if request.parameter(NAMESPACE) is not None:
+            headers.append((b"oci-namespace", proxied.location.host.encode()))
+        return answered(request, pulled.manifest, headers)
 
     async def _push_manifest(self, exchange: Exchange) -> Response:
         """PUT of a manifest, decided again when all of it is here.
