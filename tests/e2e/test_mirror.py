@@ -363,6 +363,27 @@ def test_a_dry_run_says_how_much_would_go_and_writes_nothing(world: World, tmp_p
         assert client.manifest("dry/app", "1").status_code == 404
 
 
+@pytest.mark.parametrize("form", ["oci:{}/layout:1", "oci-archive:{}/a.tar:1"])
+def test_a_disk_that_is_full_is_said_and_gone_on_with_when_there_is_room(
+    world: World, small_disk: Path, form: str
+) -> None:
+    """The disk has 64 MB, of which another file takes so much that the image does not fit."""
+    large = image(LARGE_LAYER)
+    with world.docker.client() as client:
+        client.push("lib/full", large, "1")
+    small_disk.mkdir()
+    filler = small_disk.parent / "filler"
+    filler.write_bytes(bytes(58 << 20))
+    source, target = f"{world.docker.address}/lib/full:1", form.format(small_disk)
+    outcome = world.attempt(source, target)
+    assert outcome.code == 1
+    assert "No space left" in outcome.stderr, str(outcome)
+    assert not (small_disk / "a.tar").exists()
+    filler.unlink()
+    world.mirror(source, target)
+    assert large.digest in run("skopeo", "inspect", target).stdout
+
+
 def test_a_login_that_is_missing_or_wrong_is_said(world: World, tmp_path: Path) -> None:
     with world.docker.client() as client:
         client.push("lib/login", small_image("x"), "1")

@@ -139,7 +139,7 @@ class Copier:
                 await checking.look(target, closure, new)
             if moved or not order.name:
                 await target.push_manifest(order.name or root.digest, root, order.origin)
-            if order.name and await target.head(order.name) != root.digest:
+            if moved and order.name and await target.head(order.name) != root.digest:
                 raise NotCopied(f"{target.name} does not name {root.digest} by {order.name}")
         return Copied(root.digest, moved, manifests, blobs, closure.warnings)
 

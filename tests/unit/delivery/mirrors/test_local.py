@@ -145,15 +145,28 @@ def test_the_projects_rules_hold(registry: Registry, here: Shelf) -> None:
     assert registry.tag("v1") == small_image("y").digest
 
 
-def test_the_projects_quota_holds_and_leaves_no_session(registry: Registry, here: Shelf) -> None:
-    hard = {"hard": {"tidegate.io/storage": "100"}}
-    body = {"metadata": {"name": "q", "namespace": "shop"}, "spec": hard}
-    registry.put("resourcequotas", "shop", "q", msgspec.json.encode(body))
+def test_the_projects_quota_holds(registry: Registry, here: Shelf) -> None:
+    _quota(registry)
     here.put(image(layer({"large": bytes(range(256)) * 40})), "1")
     with pytest.raises(QuotaExceeded):
         pull(registry, here)
-    assert _sessions(registry) == 0
     assert registry.tag("1") is None
+
+
+@pytest.mark.parametrize(("name", "why"), [("shop/web", QuotaExceeded), ("none/web", ProjectGone)])
+def test_a_blob_that_may_not_be_leaves_no_session(
+    registry: Registry, name: str, why: type[Exception]
+) -> None:
+    _quota(registry)
+    data = b"x" * 1000
+
+    async def push(local: Local) -> None:
+        target = LocalTarget(local, RepositoryName(name), WHO)
+        await target.push_blob(Digest.of(data), len(data), content_of(data))
+
+    with pytest.raises(why):
+        registry.run(push)
+    assert _sessions(registry) == 0
 
 
 def test_the_projects_limit_of_one_image_holds(registry: Registry, here: Shelf) -> None:
@@ -174,7 +187,6 @@ def test_nothing_comes_into_a_project_that_is_gone_or_going(
     registry.namespace("shop", ending="2026-01-01T00:00:00Z")
     with pytest.raises(ProjectGone):
         pull(registry, here)
-    assert _sessions(registry) == 0
 
 
 def test_a_name_that_means_another_tag_at_a_time_is_refused(
@@ -279,6 +291,12 @@ def test_a_tag_is_dropped_unless_it_is_to_stay(registry: Registry) -> None:
     with pytest.raises(TagImmutable):
         drop("v1")
     assert registry.tag("v1") == small_image("x").digest
+
+
+def _quota(registry: Registry) -> None:
+    hard = {"hard": {"tidegate.io/storage": "100"}}
+    body = {"metadata": {"name": "q", "namespace": "shop"}, "spec": hard}
+    registry.put("resourcequotas", "shop", "q", msgspec.json.encode(body))
 
 
 def _policy(registry: Registry, **spec: Any) -> None:
