@@ -245,6 +245,36 @@ class MetadataOutboxSuite:
 
         using(url, scenario)
 
+    def test_the_oldest_dead_letters_can_be_given_up(self, url: str) -> None:
+        async def scenario(db: Database) -> None:
+            uid, other = await subscribe(db), await subscribe(db, "b")
+            for number in (3, 7, 9):
+                letter = Letter(number, NOW, 12, "no", 0, "m", b"{}")
+                for whose in (uid, other):
+                    await db.write(lambda tx, w=whose, each=letter: outbox.bury(tx, w, each))  # type: ignore[misc]  # a default binds the loop variable
+            assert await db.write(lambda tx: outbox.lose_letters(tx, uid, 2)) == 2
+            assert [each.id for each in await outbox.letters(db, uid, 0, 10)] == [9]
+            assert (await found(db, uid)).lost == 2
+            assert await outbox.buried(db, other) == 3
+
+        using(url, scenario)
+
+    def test_who_is_told_of_all_goes_on_behind_what_is_not_for_her(self, url: str) -> None:
+        async def scenario(db: Database) -> None:
+            uid = await subscribe(db)
+            everywhere = await subscribe(db, "all", "")
+            idle = await subscribe(db, "idle", "dev")
+            await happen(db, 1)
+            (event,) = await outbox.after(db, "", 0, 10)
+            await db.write(lambda tx: outbox.tell(tx, uid, event.id, 1, NOW))
+            assert await db.write(lambda tx: outbox.trim(tx, 1000, 0.0, 100)) == 0
+            assert (await found(db, everywhere)).told == 0
+            assert (await found(db, idle)).told == event.id
+            await db.write(lambda tx: outbox.tell(tx, everywhere, event.id, 1, NOW))
+            assert await db.write(lambda tx: outbox.trim(tx, 1000, 0.0, 100)) == 1
+
+        using(url, scenario)
+
     def test_what_everybody_was_told_goes(self, url: str) -> None:
         async def scenario(db: Database) -> None:
             one, two = await subscribe(db), await subscribe(db, "b")

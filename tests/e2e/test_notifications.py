@@ -9,6 +9,7 @@ import http.server
 import json
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 import httpx
@@ -56,6 +57,8 @@ class Receiver:
         self.statuses: dict[str, int] = {}
         self.headers: dict[str, str] = {}
         self.hangs: dict[str, threading.Event] = {}
+        self.floods: set[str] = set()
+        """Paths at which an answer has no end."""
         receiver = self
 
         class Handler(http.server.BaseHTTPRequestHandler):
@@ -69,10 +72,20 @@ class Receiver:
                 status = receiver.statuses.get(self.path, 200)
                 receiver.came.append(Came(self.path, headers, body))
                 self.send_response(status)
+                if self.path in receiver.floods:
+                    self.flood()
+                    return
                 for name, value in receiver.headers.items():
                     self.send_header(name, value)
                 self.send_header("content-length", "0")
                 self.end_headers()
+
+            def flood(self) -> None:
+                self.close_connection = True
+                self.end_headers()
+                with suppress(OSError):
+                    while True:
+                        self.wfile.write(b"x" * 4096)
 
             def log_message(self, *words: Any) -> None:
                 """Say nothing."""
@@ -256,7 +269,7 @@ def test_messages_are_signed_and_wait_for_their_secret(shop: Shop, receiver: Rec
     shop.secret("hook", secret=secret, authorization="Bearer of-the-test")
     shop.change(suspend=False, maxAttempts=3)
     receiver.wait(shop.id("1", 1))
-    (came,) = receiver.came
+    came = next(each for each in receiver.came if each.event["id"] == shop.id("1", 1))
     signed = f"{came.headers['webhook-id']}.{came.headers['webhook-timestamp']}.".encode()
     digest = hmac.digest(key, signed + came.body, "sha256")
     expected = f"v1,{base64.b64encode(digest).decode()}"
@@ -298,6 +311,21 @@ def test_a_slow_receiver_holds_up_nobody_else(shop: Shop, receiver: Receiver) ->
     assert receiver.told("/slow") == []
     receiver.hangs["/slow"].set()
     receiver.wait(shop.id("1", 1), path="/slow")
+
+
+def test_an_answer_without_end_is_a_failure_and_holds_up_nobody_else(
+    shop: Shop, receiver: Receiver
+) -> None:
+    receiver.floods.add("/endless")
+    shop.push("0")
+    shop.subscribe(receiver.url("/endless"), "endless", maxAttempts=1)
+    shop.subscribe(receiver.url("/quick"), "quick")
+    shop.push("1")
+    receiver.wait(shop.id("1", 1), path="/quick")
+    wait_until(lambda: shop.status("endless").get("deadLetters") == 1, what="a dead letter")
+    (letter,) = shop.kube.read(f"{shop.path('endless')}/deadletters")["items"]
+    assert "65536" in letter["error"]
+    receiver.floods.clear()
 
 
 def test_a_subscription_is_told_what_it_selects(shop: Shop, receiver: Receiver) -> None:

@@ -18,7 +18,8 @@ from tidegate.controllers.jobs import Ended, Limits, Progress, run_jobs
 from tidegate.controllers.noticed import Noticed
 from tidegate.controllers.setback import log_setback
 from tidegate.controllers.turns import every
-from tidegate.delivery.notifications.telling import Telling, subscription_of
+from tidegate.delivery.notifications.subscriptions import subscription_of
+from tidegate.delivery.notifications.telling import Telling
 from tidegate.kinds.event_subscription import (
     CLUSTER_EVENT_SUBSCRIPTIONS,
     EVENT_SUBSCRIPTIONS,
@@ -49,7 +50,7 @@ async def tell_listeners(database: Database, telling: Telling) -> None:
     """Tell every listener of what happens; until cancelled. Each worker runs it."""
 
     async def work(job: Job, progress: Progress) -> Ended:
-        told = await telling.run(job.name, job.attempts, progress.tell)
+        told = await telling.run(job.name, job.position, progress.tell)
         return Ended(told.again_at, error=told.error)
 
     await run_jobs(database, JOB, work, limits=LIMITS)

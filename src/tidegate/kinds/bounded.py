@@ -47,7 +47,8 @@ class _Counting:
     def _check(self, key: Key) -> None:
         there = self._tx.list(key.resource, key.namespace, None, self._most)
         if len(there) >= self._most:
-            why = f"project {key.namespace} has {self._most} of them, which is as many as it may"
+            whose = f"project {key.namespace}" if key.namespace else "the cluster"
+            why = f"{whose} has {self._most} of them, which is as many as it may"
             raise forbid(self._resource.qualified, key.name, why)
 
     def delete(self, key: Key) -> Document | None:

@@ -38,8 +38,8 @@ SUBSCRIPTIONS = 32
 
 URL_LIMIT = 2048
 
-ATTEMPTS, MOST_ATTEMPTS = 12, 100
-"""Twelve take about an hour: the pauses double, up to ten minutes."""
+ATTEMPTS, MOST_ATTEMPTS = 15, 100
+"""Fifteen take about an hour: the pauses double, up to ten minutes."""
 
 
 class EventSubscriptionSpec(Wire):
@@ -77,7 +77,7 @@ class EventSubscriptionSpec(Wire):
     max_attempts: Annotated[
         int,
         doc(
-            "How often an event is tried before it is put aside as a dead letter, 12 by default: "
+            "How often an event is tried before it is put aside as a dead letter, 15 by default: "
             "about an hour. Later ones wait for it until then."
         ),
     ] = 0

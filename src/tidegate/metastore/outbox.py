@@ -174,29 +174,36 @@ def settle(tx: Transaction, uid: str, letter: int, now: float) -> None:
         )
 
 
+def lose_letters(tx: Transaction, uid: str, many: int) -> int:
+    """Give up the oldest dead letters, and count them as lost; how many they were."""
+    lost = tx.execute(
+        "DELETE FROM dead_letters WHERE listener = ? AND id IN"
+        " (SELECT id FROM dead_letters WHERE listener = ? ORDER BY id LIMIT ?)",
+        (uid, uid, many),
+    )
+    tx.execute("UPDATE listeners SET lost = lost + ? WHERE uid = ?", (lost, uid))
+    return lost
+
+
 def trim(tx: Transaction, most: int, before: float, limit: int) -> int:
     """Drop up to `limit` events: those that everybody was told of, and those beyond `most` or older
     than `before`, which count as lost where they were not told; how many went.
     """
-    for uid, namespace, told in tx.fetch("SELECT uid, namespace, told FROM listeners"):
-        where, params = _of(namespace)
-        if not tx.fetch(f"SELECT 1 FROM outbox WHERE {where} AND id > ? LIMIT 1", (*params, told)):  # noqa: S608
-            tx.execute(  # nothing is for it: it holds up nobody
-                "UPDATE listeners SET told = (SELECT coalesce(max(id), 0) FROM outbox)"
-                " WHERE uid = ? AND told < (SELECT coalesce(max(id), 0) FROM outbox)",
-                (uid,),
-            )
-    ((heard, newest),) = tx.fetch(
-        "SELECT (SELECT min(told) FROM listeners), (SELECT max(id) FROM outbox)"
-    )
+    ((first, newest),) = tx.fetch("SELECT min(id), max(id) FROM outbox")
     if newest is None:
         return 0
+    for whose, where in (("<> ''", "o.project = listeners.namespace AND"), ("= ''", "")):
+        tx.execute(  # nothing is for it: it holds up nobody
+            f"UPDATE listeners SET told = ? WHERE told < ? AND namespace {whose} AND NOT EXISTS"  # noqa: S608
+            f" (SELECT 1 FROM outbox o WHERE {where} o.id > listeners.told)",
+            (newest, newest),
+        )
+    ((heard,),) = tx.fetch("SELECT min(told) FROM listeners")
     ((old,),) = tx.fetch(
         "SELECT coalesce(max(id), 0) FROM outbox WHERE recorded_at > 0 AND recorded_at < ?",
         (before,),
     )
     heard = newest if heard is None else heard
-    ((first,),) = tx.fetch("SELECT min(id) FROM outbox")
     cut = min(max(heard, newest - most, old), first + limit - 1)
     if cut > heard:
         _lose(tx, cut)

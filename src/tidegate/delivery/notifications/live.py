@@ -138,16 +138,19 @@ class LiveEvents:
         self, subscription: Subscription | None, scope: Scope, project: str, send: Send
     ) -> None:
         await _send(send, RETRY)
+        loop = asyncio.get_running_loop()
         while True:
             if subscription is None:
                 newest = await self._store.revision()
                 await _send(send, _event("reset", newest, {}))
                 subscription = await self._store.watch(IMAGE_STREAMS.key, newest)
+            changes: Sequence[Change] = ()
             try:
-                async with asyncio.timeout(ASKED_EVERY):
-                    changes = await subscription.next()
+                async with asyncio.timeout_at(loop.time() + ASKED_EVERY):
+                    while not changes:
+                        changes = _within(project, await subscription.next())
             except TimeoutError:
-                changes = ()
+                pass
             except Expired:  # it reads more slowly than things happen
                 subscription.close()
                 subscription = None
@@ -157,15 +160,8 @@ class LiveEvents:
             except ApiError as error:
                 await _send(send, _event("end", None, {"message": str(error)}))
                 return
-            await _send(send, await self._told(changes, project) or b": still here\n\n")
-
-    async def _told(self, changes: Sequence[Change], project: str) -> bytes:
-        lines = []
-        for change in changes:
-            if project and change.key.namespace != project:
-                continue
-            lines += await self._of(change)
-        return b"".join(lines)
+            lines = [line for change in changes for line in await self._of(change)]
+            await _send(send, b"".join(lines) or _idle(subscription.position()))
 
     async def _of(self, change: Change) -> list[bytes]:
         """The events of one change of a stream."""
@@ -192,6 +188,16 @@ class LiveEvents:
             "user": event.who,
             "time": rfc3339(event.recorded_at),
         }
+
+
+def _within(project: str, changes: Sequence[Change]) -> Sequence[Change]:
+    """Those of the project: what happens in others wakes nobody who may not see it."""
+    return [each for each in changes if not project or each.key.namespace == project]
+
+
+def _idle(position: int) -> bytes:
+    """Keeps the way, and the place of a client in whose project nothing happens."""
+    return f": still here\nid: {position}\n\n".encode()
 
 
 def _event(kind: str, number: int | None, what: dict[str, Any]) -> bytes:

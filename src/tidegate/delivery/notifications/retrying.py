@@ -3,6 +3,7 @@
 import email.utils
 import random
 from dataclasses import dataclass
+from typing import NamedTuple
 
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 600.0
 LONGEST_RETRY_AFTER = 3600.0
@@ -30,6 +31,27 @@ class Verdict:
     def most(self, attempts: int) -> int:
         """How often the event may be tried."""
         return min(attempts, REFUSED_ATTEMPTS) if self.is_refused else attempts
+
+
+class Tries(NamedTuple):
+    """How often an event was tried in vain; kept as text."""
+
+    event: int = 0
+    times: int = 0
+
+    @classmethod
+    def of(cls, text: str) -> "Tries":
+        """What `text` was made of; what is no such text is none."""
+        event, _, times = text.partition(" ")
+        return cls(int(event), int(times)) if event.isdecimal() and times.isdecimal() else cls()
+
+    @property
+    def text(self) -> str:
+        return f"{self.event} {self.times}"
+
+    def and_one(self, event: int) -> "Tries":
+        """After one more of `event`, which may be another one."""
+        return Tries(event, self.times + 1 if event == self.event else 1)
 
 
 def judge(status: int, retry_after: str, now: float) -> Verdict:

@@ -12,7 +12,7 @@ from tidegate.apimachinery.meta import Object
 from tidegate.apimachinery.resource import Resource
 from tidegate.apimachinery.storage import Admission, Admitted, Call
 from tidegate.apimachinery.store import Document, Key, ObjectStore
-from tidegate.delivery.notifications.telling import subscription_of
+from tidegate.delivery.notifications.subscriptions import subscription_of
 from tidegate.kinds.bounded import bounded
 from tidegate.kinds.event_subscription import (
     CLUSTER_EVENT_SUBSCRIPTIONS,

@@ -4,69 +4,51 @@
 
 An event that fails is tried again later, the same one first, until it was tried as often as the
 subscription says; then it is put aside as a dead letter. A run ends when nothing waits, when an
-event fails, or after `LONGEST` seconds. Who knows when to run is `controllers.notifications`.
+event fails, or after `LONGEST` seconds. Who knows when to run is `controllers.notifications`; how
+often the next event was tried is kept in the job's `position`, as jobs fail for other reasons too.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from tidegate.apimachinery.store import Document, DocumentTransaction, Key, ObjectStore
-from tidegate.auth.secrets import SECRETS, value_of
-from tidegate.auth.stored import put, read
-from tidegate.delivery.notifications import signing
+from tidegate.apimachinery.store import Key, ObjectStore
+from tidegate.delivery.notifications.calling import Calls, Receiver
+from tidegate.delivery.notifications.credentials import SecretMissing, values_of
 from tidegate.delivery.notifications.messages import (
-    CLOUD_EVENT_TYPE,
-    DOCKER_TYPE,
     Described,
     cloud_event,
     docker_event,
     message_id,
 )
-from tidegate.delivery.notifications.retrying import Verdict, judge, pause
-from tidegate.delivery.notifications.selecting import selector
+from tidegate.delivery.notifications.retrying import Tries, Verdict, pause
+from tidegate.delivery.notifications.selecting import Selects, selector
 from tidegate.delivery.notifications.status import Reason, due, shown
+from tidegate.delivery.notifications.subscriptions import key_of, put_status, subscription_of
 from tidegate.images.streams.hosts import Hosts
-from tidegate.kinds.event_subscription import (
-    CLUSTER_EVENT_SUBSCRIPTIONS,
-    DOCKER,
-    EVENT_SUBSCRIPTIONS,
-    ClusterEventSubscription,
-    EventSubscription,
-    Subscription,
-    secret_of,
-)
+from tidegate.kinds.event_subscription import DOCKER, Subscription
 from tidegate.metastore import manifests, outbox
 from tidegate.metastore.database import Database
 from tidegate.metastore.outbox import Letter, Listener, Noted
 from tidegate.oci.digest import Digest
 from tidegate.oci.name import RepositoryName
-from tidegate.remote.errors import RemoteError
-from tidegate.remote.web import WebAnswer
 
 BATCH = 50
 LONGEST = 20.0
-"""Seconds of one run; what is left is for the next one."""
+"""Seconds of one run, and a call; what is left is for the next one."""
+REPLAYING = LONGEST / 2
+"""Seconds of it in which dead letters are replayed, so that they hold up nothing that is new."""
+SECRET_PAUSE = 15.0
+"""Seconds between two looks for a Secret that is missing."""
+KEPT_LETTERS = 10_000
+"""Dead letters of one subscription; of more the oldest are lost, and counted."""
 REMEMBERED = 10_000
-ANSWER_LIMIT = 64 * 1024
-PATIENCE = 10.0
-SECRET_KEY, AUTHORIZATION_KEY = "secret", "authorization"
-_HEADER_LIMIT = 4096
 
 
-class Calls(Protocol):
-    """What makes the calls: `remote.web.Web`."""
+class Keep(Protocol):
+    """Keeps the job, and notes its position; raises where somebody else does it by now."""
 
-    async def request(
-        self,
-        method: str,
-        url: str,
-        headers: dict[str, str],
-        body: bytes,
-        *,
-        limit: int,
-        patience: float,
-    ) -> WebAnswer: ...
+    async def __call__(self, *, position: str | None = None) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,10 +60,6 @@ class Told:
 
 
 NOTHING = Told(None)
-
-
-class SecretMissing(Exception):
-    """The Secret is not there, or cannot be used; the message does not tell it."""
 
 
 class Telling:
@@ -105,10 +83,10 @@ class Telling:
         self.written: dict[str, float] = {}
         """When the status of a listener was last written, by its uid."""
 
-    async def run(self, job: str, attempts: int, keep: Callable[[], Awaitable[None]]) -> Told:
-        """Tell the listener `NAMESPACE/NAME`; `attempts` are the failures of its next event so far.
+    async def run(self, job: str, position: str, keep: Keep) -> Told:
+        """Tell the listener `NAMESPACE/NAME`; `position` is what the last run told `keep`.
 
-        `keep` is called between events and raises where somebody else tells her by now.
+        `keep` is called between events.
         """
         key = key_of(job)
         document = await self.store.get(key)
@@ -120,7 +98,7 @@ class Telling:
             return NOTHING
         if len(self.written) > REMEMBERED:
             self.written.clear()
-        run = _Run(self, key, subscription, listener, attempts, keep)
+        run = _Run(self, key, subscription, listener, Tries.of(position), keep)
         if subscription.spec.suspend:
             return await run.end(Reason.SUSPENDED, None, "")
         return await run.tell()
@@ -134,52 +112,69 @@ class _Run:
     key: Key
     subscription: Subscription
     listener: Listener
-    attempts: int
-    keep: Callable[[], Awaitable[None]]
+    tries: Tries
+    keep: Keep
     secrets: dict[str, bytes] = field(default_factory=dict)
 
     async def tell(self) -> Told:
         """All that waits, until one fails."""
         try:
-            self.secrets = await self._secrets()
+            self.secrets = await values_of(self.telling.store, self.subscription)
         except SecretMissing as error:
-            return await self._later(Reason.SECRET, str(error), None)
+            return await self.end(Reason.SECRET, self.telling.clock() + SECRET_PAUSE, str(error))
         until = self.telling.clock() + LONGEST
-        await self._replay(until)
+        await self._replay(self.telling.clock() + REPLAYING)
         selects = selector(self.subscription.spec)
         while self.telling.clock() < until:
-            listener = self.listener
-            events = await outbox.after(
-                self.telling.database, listener.namespace, listener.told, BATCH
-            )
+            known = self.listener.told
+            whose = self.listener.namespace
+            events = await outbox.after(self.telling.database, whose, known, BATCH)
             if not events:
                 return await self.end(Reason.DELIVERING, None, "")
-            for event in events:
-                body = await self._message(event) if selects(event) else None
-                if body is None:
-                    self.listener = self.listener._replace(told=event.id)
-                elif (failed := await self._deliver(event, body)) is not None:
-                    return failed
-            await self._note(0)
+            failed = await self._events(events, selects, until)
+            if failed is not None:
+                return failed
         return await self.end(Reason.DELIVERING, self.telling.clock(), "")
 
-    async def _deliver(self, event: Noted, body: bytes) -> Told | None:
-        """Send an event, and note what came of it; None where the next one is to follow."""
+    async def _events(self, events: Sequence[Noted], selects: Selects, until: float) -> Told | None:
+        """Tell of these, as far as there is time; None where none failed."""
+        noted = True
+        for event in events:
+            if self.telling.clock() >= until:
+                break
+            body = await self._message(event) if selects(event) else None
+            if body is None:
+                self.listener = self.listener._replace(told=event.id)
+                noted = False
+            elif (failed := await self._deliver(event, body, noted)) is not None:
+                return failed
+            else:
+                noted = True
+        if not noted:
+            await self._note(0)
+        return None
+
+    async def _deliver(self, event: Noted, body: bytes, noted: bool) -> Told | None:
+        """Send an event, and note what came of it; None where the next one is to follow.
+
+        `noted` is whether it is known how far she was told before it.
+        """
         await self.keep()
         verdict = await self._send(message_id(event), body)
         if verdict.is_good:
-            self.attempts = 0
             self.listener = self.listener._replace(told=event.id)
             await self._note(1)
             return None
-        await self._note(0)  # those before it
+        if not noted:
+            await self._note(0)
         if verdict.is_gone:
             return await self.end(Reason.GONE, None, verdict.error)
-        self.attempts += 1
-        if self.attempts < verdict.most(self.subscription.spec.max_attempts):
-            return await self._later(Reason.FAILING, verdict.error, verdict.retry_after)
-        await self._bury(event.id, self.attempts, verdict.error, message_id(event), body)
-        self.attempts = 0
+        self.tries = self.tries.and_one(event.id)
+        if self.tries.times < verdict.most(self.subscription.spec.max_attempts):
+            await self.keep(position=self.tries.text)
+            again_at = self.telling.clock() + pause(self.tries.times, verdict.retry_after)
+            return await self.end(Reason.FAILING, again_at, verdict.error)
+        await self._bury(event.id, self.tries.times, verdict.error, message_id(event), body)
         self.listener = self.listener._replace(told=event.id)
         return None
 
@@ -190,6 +185,8 @@ class _Run:
             if not letters:
                 return
             for letter in letters:
+                if self.telling.clock() >= until:
+                    return
                 await self.keep()
                 verdict = await self._send(letter.type, letter.body)
                 if verdict.is_good:
@@ -198,20 +195,9 @@ class _Run:
                     await self._bury(letter.id, 1, verdict.error, letter.type, letter.body)
 
     async def _send(self, message: str, body: bytes) -> Verdict:
-        spec, now = self.subscription.spec, self.telling.clock()
-        docker = spec.format == DOCKER
-        headers = {"Content-Type": DOCKER_TYPE if docker else CLOUD_EVENT_TYPE}
-        if SECRET_KEY in self.secrets:
-            headers |= signing.headers(self.secrets[SECRET_KEY], message, now, body)
-        if AUTHORIZATION_KEY in self.secrets:
-            headers["Authorization"] = self.secrets[AUTHORIZATION_KEY].decode("latin-1")
-        try:
-            answer = await self.telling.calls.request(
-                "POST", spec.url, headers, body, limit=ANSWER_LIMIT, patience=PATIENCE
-            )
-        except RemoteError as error:
-            return Verdict(error=str(error))
-        return judge(answer.status, answer.headers.get("retry-after", ""), now)
+        telling = self.telling
+        receiver = Receiver(telling.calls, self.subscription.spec, self.secrets)
+        return await receiver.send(message, body, telling.clock())
 
     async def _message(self, event: Noted) -> bytes | None:
         telling = self.telling
@@ -224,28 +210,6 @@ class _Run:
             if stored is not None:
                 described = Described(stored.media_type, len(stored.content))
         return docker_event(event, described, telling.server)
-
-    async def _secrets(self) -> dict[str, bytes]:
-        """The values of the Secret that are used; raises SecretMissing."""
-        named = self.subscription.spec.secret
-        if not named:
-            return {}
-        namespace, name = secret_of(self.subscription)
-        document = await self.telling.store.get(Key(SECRETS.key, namespace, name))
-        if document is None:
-            raise SecretMissing(f"there is no Secret {named}")
-        secret = read(SECRETS, document)
-        found = {each: value_of(secret, each) for each in (SECRET_KEY, AUTHORIZATION_KEY)}
-        values = {each: value for each, value in found.items() if value}
-        if not values:
-            raise SecretMissing(
-                f"Secret {named} has neither a key {SECRET_KEY!r} nor {AUTHORIZATION_KEY!r}"
-            )
-        try:
-            _check(values)
-        except signing.SecretInvalid as error:
-            raise SecretMissing(f"Secret {named}: {error}") from error
-        return values
 
     async def _note(self, delivered: int) -> None:
         uid, told, now = self.listener.uid, self.listener.told, self.telling.clock()
@@ -264,10 +228,12 @@ class _Run:
         uid, now = self.listener.uid, self.telling.clock()
         await self.telling.database.write(lambda tx: outbox.settle(tx, uid, letter.id, now))
 
-    async def _later(self, reason: Reason, error: str, retry_after: float | None) -> Told:
-        return await self.end(
-            reason, self.telling.clock() + pause(self.attempts, retry_after), error
+    async def _lose_letters(self, many: int, listener: Listener) -> tuple[int, Listener]:
+        """Give up the oldest dead letters; how many are left, and the listener."""
+        lost = await self.telling.database.write(
+            lambda tx: outbox.lose_letters(tx, listener.uid, many)
         )
+        return KEPT_LETTERS + many - lost, listener._replace(lost=listener.lost + lost)
 
     async def end(self, reason: Reason, again_at: float | None, error: str) -> Told:
         """Bring the object's status up to date, or have it done soon; what the run gives."""
@@ -278,49 +244,15 @@ class _Run:
             return NOTHING
         pending = await outbox.waiting(telling.database, listener.namespace, listener.told)
         dead = await outbox.buried(telling.database, listener.uid)
+        if dead > KEPT_LETTERS:
+            dead, listener = await self._lose_letters(dead - KEPT_LETTERS, listener)
         status = shown(self.subscription, listener, pending, dead, reason, error, now)
         uid = listener.uid
         write_at = due(self.subscription.status, status, telling.written.get(uid, 0.0), now)
         if write_at is None:
             return Told(again_at, error)
-        if write_at > now:
+        if write_at > now and not error:  # a receiver that fails is not asked for numbers' sake
             return Told(min(write_at, again_at or write_at), error)
         telling.written[uid] = now
-
-        def unit(tx: DocumentTransaction) -> None:
-            document = tx.get(self.key)
-            if document is not None and document.uid == uid:
-                changed = subscription_of(document)
-                changed.status = status
-                _put(tx, changed)
-
-        await telling.store.write(unit)
+        await telling.store.write(lambda tx: put_status(tx, self.key, uid, status))
         return Told(again_at, error)
-
-
-def _check(values: dict[str, bytes]) -> None:
-    signing.headers(values.get(SECRET_KEY, b""), "", 0, b"")
-    authorization = values.get(AUTHORIZATION_KEY, b"")
-    if len(authorization) > _HEADER_LIMIT or not authorization.decode("latin-1").isprintable():
-        raise signing.SecretInvalid(f"{AUTHORIZATION_KEY!r} is no value of a header")
-
-
-def key_of(job: str) -> Key:
-    """Where the subscription of a job is; one without a namespace is the cluster's."""
-    namespace, _, name = job.partition("/")
-    resource = EVENT_SUBSCRIPTIONS if namespace else CLUSTER_EVENT_SUBSCRIPTIONS
-    return Key(resource.key, namespace, name)
-
-
-def subscription_of(document: Document) -> Subscription:
-    """The object that a document holds, of whichever of the two kinds."""
-    if document.key.namespace:
-        return read(EVENT_SUBSCRIPTIONS, document)
-    return read(CLUSTER_EVENT_SUBSCRIPTIONS, document)
-
-
-def _put(tx: DocumentTransaction, changed: Subscription) -> None:
-    if isinstance(changed, EventSubscription):
-        put(tx, EVENT_SUBSCRIPTIONS, changed)
-    elif isinstance(changed, ClusterEventSubscription):
-        put(tx, CLUSTER_EVENT_SUBSCRIPTIONS, changed)

@@ -8,12 +8,17 @@ from tidegate.delivery.notifications.retrying import (
     LONGEST_PAUSE,
     LONGEST_RETRY_AFTER,
     REFUSED_ATTEMPTS,
+    Tries,
     judge,
     pause,
     seconds_until,
 )
 from tidegate.delivery.notifications.status import EVERY, Reason, due, shown
-from tidegate.kinds.event_subscription import EventSubscription, EventSubscriptionStatus
+from tidegate.kinds.event_subscription import (
+    ATTEMPTS,
+    EventSubscription,
+    EventSubscriptionStatus,
+)
 from tidegate.metastore.outbox import Listener
 
 NOW = 1_790_000_000.0
@@ -116,3 +121,19 @@ def test_numbers_alone_are_written_now_and_then_and_all_else_at_once() -> None:
     assert due(before, more, NOW, NOW + EVERY + 1) == NOW + EVERY + 1
     failing = shown(subscription(before), LISTENER, 1, 0, Reason.FAILING, "no", NOW)
     assert due(before, failing, NOW, NOW + 1) == NOW + 1
+
+
+def test_tries_of_an_event_are_counted_and_kept_as_text() -> None:
+    tries = Tries.of("").and_one(7).and_one(7)
+    assert Tries.of(tries.text) == tries == Tries(7, 2)
+    assert tries.and_one(8) == Tries(8, 1)
+
+
+@pytest.mark.parametrize("text", ["7", "x 1", "7 ", "-1 2", "7 2 3"])
+def test_a_position_that_is_none_of_ours_counts_for_nothing(text: str) -> None:
+    assert Tries.of(text) == Tries()
+
+
+def test_the_tries_of_an_event_take_about_an_hour_unless_said() -> None:
+    spread = [sum(pause(tries, None) for tries in range(1, ATTEMPTS)) for _ in range(50)]
+    assert 45 * 60 < sum(spread) / len(spread) < 75 * 60
