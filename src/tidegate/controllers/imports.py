@@ -29,6 +29,7 @@ from tidegate.images.kinds.image_stream import IMAGE_STREAMS, ImageStream
 from tidegate.images.streams.stream import key_of
 from tidegate.metastore import import_counts, jobs, wanted_tags
 from tidegate.metastore.database import Database, Transaction
+from tidegate.metastore.errors import OUTAGES
 from tidegate.metastore.jobs import Job
 from tidegate.metastore.wanted_tags import WantedTag
 from tidegate.oci.name import RepositoryName
@@ -74,12 +75,22 @@ async def notice_imports(looks: Looks, noticed: Noticed[Look]) -> None:
                 noticed.look_everywhere = False
                 await enqueue_look(looks)
             for each in together(noticed.take()):
-                await looks.look(each)
+                await look_on(looks, each)
         except Exception as error:  # noqa: BLE001  the top of a loop: logged, and tried again
             log_setback(_LOG, "looking for tags to import", error)
             noticed.look_everywhere = True
             await asyncio.sleep(random.uniform(0.5, 1.0))  # noqa: S311  no secret
         await noticed.wait(WAIT_SECONDS)
+
+
+async def look_on(looks: Looks, look: Look) -> None:
+    """Look; what is wrong with one stream does not hold up the others."""
+    try:
+        await looks.look(look)
+    except OUTAGES:
+        raise
+    except Exception as error:  # noqa: BLE001  the top of a loop: logged, and looked at again
+        log_setback(_LOG, f"looking at {look.project}/{look.stream}", error)
 
 
 def notice(store: ObjectStore) -> Noticed[Look]:
@@ -100,7 +111,7 @@ async def run_looks(looks: Looks) -> None:
         done = job.done if job.position else 0
         async for names in looks.streams(None, job.position):
             for name in names:
-                await looks.look(Look(name.project, name.stream, 0))
+                await look_on(looks, Look(name.project, name.stream, 0))
             done += len(names)
             await progress.tell(position=names[-1], done=done)
         await progress.tell(position="", done=done)

@@ -212,6 +212,24 @@ def test_what_was_missed_is_found_at_the_start_however_many_processes_look(
     in_world(migrated_file, tmp_path, scenario)
 
 
+def test_one_stream_that_cannot_be_looked_at_holds_up_no_other(
+    migrated_file: Path, tmp_path: Path
+) -> None:
+    async def scenario(world: World) -> None:
+        await world.streams(QUAY, 3, 1, look=False)
+
+        def spoil(tx: Transaction) -> None:
+            tx.execute("UPDATE stream_tags SET spec = '{}' WHERE repository_id = 2")
+
+        await world.database.write(spoil)
+        near = Near(world)
+        run(world, near)
+        await world.until(lambda: len(near.asked) == 2)
+        assert sorted(name for name, _, _ in near.asked) == ["shop/quay-0", "shop/quay-2"]
+
+    in_world(migrated_file, tmp_path, scenario)
+
+
 def test_a_repository_is_imported_whole_once(migrated_file: Path, tmp_path: Path) -> None:
     async def scenario(world: World) -> None:
         near = Near(world)

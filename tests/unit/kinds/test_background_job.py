@@ -202,6 +202,10 @@ def test_a_state_says_what_happens_next(changes: dict[str, Any], state: str) -> 
             ["import", "", "Retrying", "3", "in 90s", "no route"],
         ),
         ({"due_at": None}, ["import", "", "Finished", "", "", ""]),
+        (
+            {"holder": "h", "due_at": 1030.0, "lease_until": 1030.0, "again_at": 999.0},
+            ["import", "", "Running", "", "", ""],
+        ),
     ],
 )
 def test_a_table_says_what_when_and_why(changes: dict[str, Any], cells: list[str]) -> None:

@@ -148,13 +148,20 @@ def shown(resource: Resource[BackgroundJob], job: Job, revision: int, now: float
     shown.status = BackgroundJobStatus(
         state_of(job, now),
         BackgroundJobProgress(job.done, job.total),
-        _time(job.again_at if job.holder else job.due_at),
+        _time(_due_at(job, now)),
         _time(job.started_at),
         _time(job.finished_at),
         job.attempts,
         job.error,
     )
     return shown
+
+
+def _due_at(job: Job, now: float) -> float | None:
+    """When it is to be done next; while it is being done, only what comes after that."""
+    if not job.holder:
+        return job.due_at
+    return job.again_at if job.again_at is not None and job.again_at > now else None
 
 
 def state_of(job: Job, now: float) -> str:
