@@ -6,8 +6,8 @@
                  stale    it stays silent                    served as it was, with its age
 
 Silent is who is down, slow, or wants to be asked later. That it has no such tag, or does not give
-it, is an answer, and told. Who has a stale tag waits for an answer a short while, and not again
-while the registry stays silent: then she is served at once, and it is asked beside.
+it, is an answer, and told. Who has a stale tag waits for an answer a short while, and nobody does
+again while the registry stays silent: then she is served at once, and it is asked beside.
 """
 
 import asyncio
@@ -72,6 +72,7 @@ class ProxiedManifests:
         self._clock = clock
         self._patience = patience
         self._late: set[tuple[str, str]] = set()
+        self._silent: dict[str, float] = {}  # registries, since when
 
     async def pull(
         self, request: Request, user: str, proxied: Proxied, reference: Reference
@@ -117,18 +118,27 @@ class ProxiedManifests:
             return self._stale(proxied, tag, known, Unavailable(known.check.error))
         puller = await self._puller(request, user, proxied)
         looking = asyncio.ensure_future(self._mirroring.look(puller, proxied, tag))
-        if known.check.failed_at is None:
+        host = proxied.location.host
+        if known.check.failed_at is None and not self._is_silent(host):
             await asyncio.wait((looking,), timeout=self._patience)
         if not looking.done():
+            self._silent[host] = self._clock()
             self._late.add(key)
-            looking.add_done_callback(lambda done: self._heard(done, key))
+            looking.add_done_callback(lambda done: self._heard(done, key, host))
             return self._stale(proxied, tag, known, None)
         try:
-            return Pulled(looking.result(), [_age(0)])
+            found = looking.result()
         except RemoteError as error:
             if is_silence(error):
+                self._silent[host] = self._clock()
                 return self._stale(proxied, tag, known, error)
             raise _refusal(proxied, tag, error) from error
+        self._silent.pop(host, None)
+        return Pulled(found, [_age(0)])
+
+    def _is_silent(self, host: str) -> bool:
+        """Whether the registry did not answer about another tag just now."""
+        return self._clock() - self._silent.get(host, -SILENT) < SILENT
 
     def _stale(self, proxied: Proxied, tag: Tag, known: Known, error: RemoteError | None) -> Pulled:
         """The tag as it was, unless it is older than the project bears."""
@@ -138,11 +148,13 @@ class ProxiedManifests:
         said = [STALE] if error is None else [STALE, FAILED]
         return Pulled(known.manifest, [_age(age), *said])
 
-    def _heard(self, looking: "asyncio.Future[StoredManifest]", key: tuple[str, str]) -> None:
+    def _heard(
+        self, looking: "asyncio.Future[StoredManifest]", key: tuple[str, str], host: str
+    ) -> None:
         """An answer that nobody waits for any more: it was written down."""
         self._late.discard(key)
-        if not looking.cancelled():
-            looking.exception()
+        if not looking.cancelled() and looking.exception() is None:
+            self._silent.pop(host, None)
 
     def _age(self, known: Known) -> float:
         return max(0.0, self._clock() - known.check.checked_at)

@@ -212,6 +212,21 @@ def test_who_waits_for_a_silent_registry_waits_once(play: Callable[..., None]) -
     play(scenario, patience=0.05)
 
 
+def test_another_tag_of_a_silent_registry_is_not_waited_for(play: Callable[..., None]) -> None:
+    async def scenario(here: World) -> None:
+        tags = [Tag("one"), Tag("two")]
+        for tag in tags:
+            await here.pull(tag)
+        here.later(FRESHNESS)
+        rule = here.far.when(asks("manifest"), Answer(503))
+        assert is_stale(await here.pull(tags[0]))
+        here.far.drop(rule)
+        here.far.always(Hang())
+        assert is_stale(await asyncio.wait_for(here.pull(tags[1]), 5))  # this world waits 20 s
+
+    play(scenario)
+
+
 def test_a_tag_of_any_age_is_served_unless_the_project_says_how_old_it_may_be(
     play: Callable[..., None],
 ) -> None:
