@@ -81,8 +81,15 @@ class World:
     def run(self, path: str, mark: str, done: Callable[[dict[str, Any]], object]) -> dict[str, Any]:
         """Ask for a run, and give the status once it shows what it should."""
         self.kube.patch(path, {"metadata": {"annotations": {"tidegate.io/run": mark}}})
-        wait_until(lambda: done(self.status(path)), what=f"a run, not {self.status(path)}")
-        return self.status(path)
+        found: dict[str, Any] = {}
+
+        def look() -> object:
+            found.clear()
+            found.update(self.status(path))
+            return done(found)
+
+        wait_until(look, what=f"a run, not {self.status(path)}")
+        return found
 
 
 @pytest.fixture(scope="module")

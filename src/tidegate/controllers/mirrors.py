@@ -113,29 +113,43 @@ async def _enqueue(database: Database, store: ObjectStore, mirroring: Mirroring,
         await database.write(lambda tx: jobs.drop(tx, JOB, name))
         return
     mirror = _MIRROR.decode(document.body)
-    seen = mirror.status.observed_generation == mirror.metadata.generation
     job = await jobs.find(database, JOB, name)
-    if seen and job is not None and not _asked(mirror, job):
+    wanted = Position.of(mirror, "" if job is None else Position.read(job.position).uploads)
+    if job is not None and Position.read(job.position) == wanted:
         return
     lane = mirroring.lane(mirror)
 
     def unit(tx: Transaction) -> None:
-        jobs.enqueue(tx, JOB, name, due=tx.now(), lane=lane, project=key.namespace)
+        now = tx.now()
+        jobs.enqueue(
+            tx,
+            JOB,
+            name,
+            due=now,
+            lane=lane,
+            project=key.namespace,
+            position=wanted.written(),
+            now=now,
+        )
 
     await database.write(unit)
 
 
-def _asked(mirror: Mirror, job: Job) -> bool:
-    """Whether somebody wants a run that has not been."""
-    wanted = mirror.metadata.annotations.get(RUN, "")
-    return bool(wanted) and wanted != Position.read(job.position).run
-
-
 class Position(msgspec.Struct, omit_defaults=True):
-    """What a job keeps: the annotation that the last run answered, and uploads under way."""
+    """What a job keeps: which Mirror it was made for, or last run, and uploads under way.
 
+    A Mirror with another generation, or another wish for a run, is to be run again.
+    """
+
+    generation: int = 0
     run: str = ""
     uploads: str = ""
+
+    @classmethod
+    def of(cls, mirror: Mirror, uploads: str) -> "Position":
+        """That of a Mirror as it is."""
+        metadata = mirror.metadata
+        return cls(metadata.generation, metadata.annotations.get(RUN, ""), uploads)
 
     @classmethod
     def read(cls, text: str) -> "Position":
@@ -195,14 +209,11 @@ class Mirrors:
             await self._show(key, mirror, partial(suspended, now=started))
             return Ended(None)
         await self._show(key, mirror, begun)
-        position = Position.read(job.position)
-        notes = Notes(position.uploads)
-        ran, error, wait = await self._ran(key, mirror, notes, position, progress)
+        notes = Notes(Position.read(job.position).uploads)
+        ran, error, wait = await self._ran(key, mirror, notes, progress)
         failed = bool(error) or ran is None or bool(ran.failed)
         again = self._again(mirror, started, job.attempts if failed else -1, wait)
-        await progress.tell(
-            position=Position(mirror.metadata.annotations.get(RUN, ""), notes.written()).written()
-        )
+        await progress.tell(position=Position.of(mirror, notes.written()).written())
         await self._show(
             key,
             mirror,
@@ -213,7 +224,7 @@ class Mirrors:
         return Ended(again, error=error)
 
     async def _ran(
-        self, key: Key, mirror: Mirror, notes: Notes, position: Position, progress: Progress
+        self, key: Key, mirror: Mirror, notes: Notes, progress: Progress
     ) -> tuple[Ran | None, str, float]:
         """What the run came to, or why it could not begin, and for how long to leave it then."""
         meter = Bytes()
@@ -225,7 +236,7 @@ class Mirrors:
                 await asyncio.wait({running}, timeout=self.told_seconds)
                 kept = None
                 if notes.changed:
-                    kept = Position(position.run, notes.written()).written()
+                    kept = Position.of(mirror, notes.written()).written()
                 await progress.tell(position=kept, done=meter.done, total=meter.total)
                 if not running.done() and self._now() - shown >= SHOWN_SECONDS:
                     shown = self._now()

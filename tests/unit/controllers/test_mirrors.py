@@ -28,6 +28,7 @@ from tidegate.delivery.mirrors.mirroring import Mirroring
 from tidegate.kinds.mirror import MIRROR, RUN, Mirror
 from tidegate.kinds.registries.import_policy import Allowed, ImportPolicy
 from tidegate.metastore import jobs
+from tidegate.metastore.database import Transaction
 from tidegate.metastore.documents import Documents
 from tidegate.metastore.jobs import Job
 from tidegate.observability.audit import AuditEvent
@@ -125,6 +126,16 @@ class World:
         )  # fmt: skip
         return self.with_parts(lambda _local, _store, mirrors: mirrors.mirror(job, self.told))
 
+    def finish(self) -> None:
+        """The job is done, as a run of the Mirror leaves it."""
+
+        def unit(tx: Transaction) -> None:
+            job = jobs.claim(tx, JOB, "me", 9e12, 60.0)
+            assert job is not None
+            assert jobs.finish(tx, job, 9e12, again_at=None)
+
+        self.registry.write(unit)
+
     def mirror(self) -> Mirror:
         async def read(_local: Local, store: Documents, _mirrors: Mirrors) -> Mirror:
             document = await store.get(KEY)
@@ -146,9 +157,11 @@ class World:
             task = asyncio.create_task(
                 notice_mirrors(local.database, store, mirrors.mirroring, notice(store))
             )
-            for _ in range(200):
+            found = None
+            for _ in range(40):
                 await asyncio.sleep(0.005)
-                if (found := await jobs.find(local.database, JOB, "shop/m")) is not None:
+                found = await jobs.find(local.database, JOB, "shop/m")
+                if found is not None and found.due_at is not None:
                     break
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
@@ -325,6 +338,14 @@ def test_a_mirror_that_was_never_looked_at_gets_a_job_and_one_at_rest_does_not(
     assert job is not None
     assert job.due_at is not None
     assert job.project == "shop"
+    world.finish()
+    again = world.noticed()
+    assert again is not None
+    assert again.due_at is None
+    world.write(run="now", **STREAMS)
+    asked = world.noticed()
+    assert asked is not None
+    assert asked.due_at is not None
 
 
 def test_the_lane_is_the_registry_that_is_asked(world: World) -> None:
@@ -355,7 +376,7 @@ def test_a_change_of_its_status_asks_for_no_run(before: Any, after: Any, asks: b
 
 
 def test_what_a_job_keeps_survives_what_nobody_can_read() -> None:
-    kept = Position("now", '{"a":"b"}')
+    kept = Position(3, "now", '{"a":"b"}')
     assert Position.read(kept.written()) == kept
     assert Position.read("") == Position()
     assert Position.read("damaged") == Position()
