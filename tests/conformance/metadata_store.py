@@ -438,6 +438,40 @@ class SessionRows:
 
         using(url, scenario)
 
+    def test_an_upload_gets_its_row_with_its_first_bytes_and_keeps_it_after_its_end(
+        self, url: str
+    ) -> None:
+        fresh = Upload("0" * 32, APP, "sha256", 0, None, 10.5, 10.5)
+        others = fresh._replace(repository=OTHER)
+
+        async def scenario(db: Database) -> None:
+            def write(work: Callable[[Transaction], object]) -> Awaitable[object]:
+                return db.write(work, durable=False)
+
+            assert not await uploads.is_open(db, fresh.id)
+            assert await write(lambda tx: uploads.begin(tx, fresh, 0, None, 11.0))
+            assert await write(lambda tx: uploads.begin(tx, fresh, 5, None, 11.0))
+            assert not await write(lambda tx: uploads.begin(tx, fresh, 7, None, 12.0))
+            assert not await write(lambda tx: uploads.begin(tx, others, 7, None, 12.0))
+            found = await uploads.find(db, fresh.id)
+            assert found == fresh._replace(offset=5, updated=11.0)
+            assert await uploads.is_open(db, fresh.id)
+            assert not await write(lambda tx: uploads.end(tx, others, 13.0))
+            assert await write(lambda tx: uploads.end(tx, fresh, 13.0))
+            assert not await write(lambda tx: uploads.end(tx, fresh, 14.0))
+            assert not await write(lambda tx: uploads.begin(tx, fresh, 7, None, 15.0))
+            assert not await write(lambda tx: uploads.advance(tx, fresh, 7, None, 15.0))
+            ended = await uploads.find(db, fresh.id)
+            assert ended is not None
+            assert ended.has_ended
+            assert not await uploads.is_open(db, fresh.id)
+            assert await uploads.expired(db, 100, 10) == []
+            assert await write(lambda tx: uploads.forget(tx, 13.0, 10)) == 0
+            assert await write(lambda tx: uploads.forget(tx, 13.5, 10)) == 1
+            assert await uploads.find(db, fresh.id) is None
+
+        using(url, scenario)
+
     def test_expired_uploads_come_oldest_first(self, url: str) -> None:
         async def scenario(db: Database) -> None:
             for age in (3, 1, 2, 9):

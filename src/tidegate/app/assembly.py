@@ -101,6 +101,7 @@ async def assemble(settings: Settings) -> AsyncIterator[Application]:
             Access(identities.authenticator, provisioning, origins),
             audit,
             provisioning,
+            identities.keys,
             hosts=hosts,
             through=through,
             sparse=settings.sparse_manifests,

@@ -1,11 +1,12 @@
 """Everything that says who somebody is, put together."""
 
 import time
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from tidegate.auth.accounts import LocalLogins, StoredAccounts
 from tidegate.auth.authenticator import Authenticator
-from tidegate.auth.keys import KeyRing
+from tidegate.auth.keys import KeyRing, Keys
 from tidegate.auth.login import PasswordLogin
 from tidegate.auth.logins import Logins
 from tidegate.auth.oauth.server import OAuthServer
@@ -24,8 +25,9 @@ from tidegate.registry.access import SERVICE
 
 @dataclass(frozen=True, slots=True)
 class Identities:
-    """Everything that says who somebody is."""
+    """Everything that says who somebody is; `keys` are those that sign, as of a time."""
 
+    keys: Callable[[float], Awaitable[Keys]]
     passwords: PasswordLogin
     accounts: ServiceAccountTokens
     logins: Logins
@@ -58,6 +60,7 @@ def make_identities(
     logins = Logins(kinds, time.monotonic)
     tokens = Tokens(ring, SERVICE, settings.token_lifetime)
     return Identities(
+        ring.keys,
         passwords,
         accounts,
         logins,

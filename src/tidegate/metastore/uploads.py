@@ -1,7 +1,9 @@
 """Upload sessions: how far each upload has come, so that any process can continue it.
 
-A row says less than the upload's file may hold, never more: bytes first, then the row. Its changes
-are bookkeeping of one row (`write(..., durable=False)`) and are not in the change log.
+A session has a row from its first bytes on, which says less than the upload's file may hold, never
+more: bytes first, then the row. One that has ended keeps a row without bytes, `received` less than
+0, until nobody believes its id any more. Changes are bookkeeping of one row
+(`write(..., durable=False)`) and are not in the change log.
 """
 
 from typing import NamedTuple
@@ -27,8 +29,17 @@ class Upload(NamedTuple):
     created: float
     updated: float
 
+    @property
+    def has_ended(self) -> bool:
+        """Whether nothing can come in any more."""
+        return self.offset < 0
+
+
+_ENDED = -1
+
 
 def create(tx: Transaction, upload: Upload) -> None:
+    """Begin a session that has a row before its first bytes."""
     tx.execute(
         f"INSERT INTO uploads ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?)",  # noqa: S608
         upload,
@@ -40,10 +51,28 @@ async def find(db: Database, upload_id: str) -> Upload | None:
     return _upload(rows[0]) if rows else None
 
 
+def begin(tx: Transaction, upload: Upload, offset: int, digest: Digest | None, now: float) -> bool:
+    """Move a session without bytes on, which has no row yet; False when it has moved or ended."""
+    begun = tx.execute(
+        f"INSERT INTO uploads ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?)"  # noqa: S608
+        " ON CONFLICT (id) DO UPDATE SET received = excluded.received,"
+        " digest = excluded.digest, updated_at = excluded.updated_at"
+        " WHERE uploads.repository = excluded.repository AND uploads.received = 0",
+        upload._replace(offset=offset, digest=digest, updated=now),
+    )
+    return begun > 0
+
+
+async def is_open(db: Database, upload_id: str) -> bool:
+    """Whether there is a session with bytes that has not ended."""
+    found = await find(db, upload_id)
+    return found is not None and not found.has_ended
+
+
 def advance(
     tx: Transaction, upload: Upload, offset: int, digest: Digest | None, now: float
 ) -> bool:
-    """Move the session on from where `upload` saw it; False when it has moved or gone since."""
+    """Move the session on from where `upload` saw it; False when it has moved or ended since."""
     moved = tx.execute(
         "UPDATE uploads SET received = ?, digest = ?, updated_at = ?"
         " WHERE id = ? AND repository = ? AND received = ?",
@@ -53,15 +82,36 @@ def advance(
 
 
 def finish(tx: Transaction, upload_id: str) -> bool:
-    """End the session, whatever came of it; False when it had ended."""
+    """End a session whose id nobody believes without its row; False when it had ended."""
     return tx.execute("DELETE FROM uploads WHERE id = ?", (upload_id,)) > 0
+
+
+def end(tx: Transaction, upload: Upload, now: float) -> bool:
+    """End a session, whatever came of it, and keep that it has; False when it had ended."""
+    ended = tx.execute(
+        f"INSERT INTO uploads ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?)"  # noqa: S608
+        " ON CONFLICT (id) DO UPDATE SET received = excluded.received, digest = NULL,"
+        " updated_at = excluded.updated_at"
+        " WHERE uploads.repository = excluded.repository AND uploads.received >= 0",
+        upload._replace(offset=_ENDED, digest=None, updated=now),
+    )
+    return ended > 0
+
+
+def forget(tx: Transaction, before: float, limit: int) -> int:
+    """Forget up to `limit` sessions that ended before this time; how many they were."""
+    return tx.execute(
+        "DELETE FROM uploads WHERE id IN (SELECT id FROM uploads"
+        " WHERE updated_at < ? AND received < 0 ORDER BY updated_at, id LIMIT ?)",
+        (before, limit),
+    )
 
 
 async def expired(db: Database, before: float, limit: int) -> list[Upload]:
     """Sessions that have not moved since `before`, the oldest first."""
     rows = await db.fetch(
         f"SELECT {_COLUMNS} FROM uploads"  # noqa: S608
-        " WHERE updated_at < ? ORDER BY updated_at, id LIMIT ?",
+        " WHERE updated_at < ? AND received >= 0 ORDER BY updated_at, id LIMIT ?",
         (before, limit),
     )
     return [_upload(row) for row in rows]

@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
 from tidegate.auth.identity import NOBODY, Identity
+from tidegate.auth.keys import Keys
 from tidegate.auth.provisioning import Provisioning
 from tidegate.images.point_in_time import is_reserved
 from tidegate.images.proxies import Proxied
@@ -48,6 +49,7 @@ from tidegate.registry.response import Response, json_response, write
 from tidegate.registry.routes import Endpoint, Route, match
 from tidegate.registry.signatures import Signatures
 from tidegate.registry.tags import Tags
+from tidegate.registry.upload_ids import UploadIds
 from tidegate.registry.uploads import Uploads
 from tidegate.storage.blobs import BlobStore
 from tidegate.wire.errors import AnswerBroken, ClientGone
@@ -105,6 +107,7 @@ class Registry:
         access: Access,
         audit: Audit,
         projects: Provisioning,
+        keys: Callable[[float], Awaitable[Keys]],
         *,
         hosts: Hosts = NOWHERE,
         through: PullThrough | None = None,
@@ -112,7 +115,7 @@ class Registry:
     ) -> None:
         """`through` has what is named here and kept in other registries."""
         self._through = through
-        self.uploads = Uploads(database, store)
+        self.uploads = Uploads(database, store, UploadIds(keys))
         self._database = database
         self._access = access
         self._audit = audit

@@ -1,17 +1,17 @@
 """Upload sessions: how a blob comes in (distribution-spec, "Pushing Blobs").
 
-    POST ──> session ──PATCH*──> session ──PUT──> blob, linked to the repository
+    POST ──> an id ──PATCH*──> session ──PUT──> blob, linked to the repository
       │ ?digest= with the body ─────────────────> blob
       └ ?mount= ──> link, or a session where the mount may not be
 
-The session's row says how many bytes are in and their digest so far; the upload's file may hold
+An id is all that a session without bytes needs (`upload_ids`). Its row, which comes with the first
+bytes, says how many are in and their digest so far; the upload's file may hold
 more after a crash and is cut back to that. So any worker continues any upload, a restart loses
 none, and two requests never write one upload at a time. Bytes are safe before the row says so.
 """
 
 import asyncio
 import time
-import uuid
 
 from tidegate.images import incoming
 from tidegate.images.streams.errors import StreamRefused
@@ -25,6 +25,7 @@ from tidegate.oci.range import parse_chunk_range
 from tidegate.registry.errors import ChunkOutOfOrder, UploadInUse, UploadUnknown
 from tidegate.registry.request import Request
 from tidegate.registry.response import Headers, Response
+from tidegate.registry.upload_ids import AHEAD, BELIEVED_FOR, Opened, UploadIds
 from tidegate.storage.blobs import BlobStore
 from tidegate.storage.errors import StorageFull, UploadBusy
 from tidegate.storage.receiving import Received, Receiving
@@ -44,29 +45,23 @@ push costs is waiting for threads."""
 class Uploads:
     """The upload endpoints."""
 
-    def __init__(self, database: Database, store: BlobStore) -> None:
+    def __init__(self, database: Database, store: BlobStore, ids: UploadIds) -> None:
         self._database = database
         self._store = store
+        self._ids = ids
 
     async def start(self, request: Request, repository: RepositoryName) -> Response:
         """POST: a new session, or the whole blob at once where `?digest=` says which."""
         digest = request.parameter("digest")
-        upload = Upload(
-            id=uuid.uuid4().hex,
-            repository=repository,
-            algorithm=_algorithm(request),
-            offset=0,
-            digest=None,
-            created=time.time(),
-            updated=time.time(),
-        )
+        algorithm, now = _algorithm(request), time.time()
+        upload_id = await self._ids.make(repository, algorithm, now)
+        upload = _unwritten(upload_id, repository, Opened(now, algorithm))
         if digest is not None and _is_small(request):
             size = await self._store.put(Digest.parse(digest), await request.body(_SMALL))
             await self._link(repository, Digest.parse(digest), size)
             return _blob_response(repository, Digest.parse(digest))
         if digest is not None:
             return await self._receive_at_once(request, upload, Digest.parse(digest))
-        await self._database.write(lambda tx: uploads.create(tx, upload), durable=False)
         return _session_response(202, upload, upload.offset)
 
     async def mount(self, repository: RepositoryName, digest: Digest, size: int) -> Response:
@@ -108,7 +103,8 @@ class Uploads:
 
     async def cancel(self, repository: RepositoryName, upload_id: str) -> Response:
         """DELETE: the session and its bytes go."""
-        await self._drop(await self._find(repository, upload_id))
+        if not await self._drop(await self._find(repository, upload_id)):
+            raise UploadUnknown
         return Response(204)
 
     async def purge(self, before: float) -> int:
@@ -116,36 +112,51 @@ class Uploads:
 
         Sessions first, then bytes without a session, which a crash may leave.
         """
+        believed = time.time() - BELIEVED_FOR - AHEAD
+        while await self._database.write(
+            lambda tx: uploads.forget(tx, believed, _PURGE_BATCH), durable=False
+        ):
+            pass
         dropped = 0
         while expired := await uploads.expired(self._database, before, _PURGE_BATCH):
             ended = [upload for upload in expired if await self._store.discard_idle(upload.id)]
             for upload in ended:
-                await self._forget(upload)
+                await self._end(upload)
             dropped += len(ended)
             if not ended:
                 break
         async for stored in self._store.uploads():
             if (
                 stored.modified < before
-                and await uploads.find(self._database, stored.upload_id) is None
+                and not await uploads.is_open(self._database, stored.upload_id)
                 and await self._store.discard_idle(stored.upload_id)
             ):
                 dropped += 1
         return dropped
 
-    async def _forget(self, upload: Upload) -> None:
-        await self._database.write(lambda tx: uploads.finish(tx, upload.id), durable=False)
+    async def _end(self, upload: Upload) -> bool:
+        now = time.time()
+        return await self._database.write(lambda tx: uploads.end(tx, upload, now), durable=False)
 
     async def _find(self, repository: RepositoryName, upload_id: str) -> Upload:
         upload = await uploads.find(self._database, upload_id)
-        if upload is None or upload.repository != repository:
+        if upload is None:
+            opened = await self._ids.read(repository, upload_id, time.time())
+            if opened is None:
+                raise UploadUnknown
+            return _unwritten(upload_id, repository, opened)
+        if upload.repository != repository or upload.has_ended:
             raise UploadUnknown
         return upload
 
-    async def _drop(self, upload: Upload) -> None:
-        """End a session without a blob: first the row, so that no request finds half of it."""
-        await self._forget(upload)
+    async def _drop(self, upload: Upload) -> bool:
+        """End a session without a blob: first the row, so that no request finds half of it.
+
+        False when it had ended already.
+        """
+        ended = await self._end(upload)
         await self._store.discard(upload.id)
+        return ended
 
     async def _receive(self, request: Request, upload: Upload) -> Upload:
         """Append the body to the upload; what came of a broken body is kept for a resume."""
@@ -175,7 +186,7 @@ class Uploads:
             raise
         finally:
             receiving.close()
-        await self._link(upload.repository, digest, size, upload.id)
+        await self._link(upload.repository, digest, size, upload)
         return _blob_response(upload.repository, digest)
 
     async def _receive_small(self, request: Request, upload: Upload, digest: Digest) -> Response:
@@ -188,7 +199,7 @@ class Uploads:
         except (DigestMismatch, StorageFull):
             await self._drop(upload)
             raise
-        await self._link(upload.repository, digest, size, upload.id)
+        await self._link(upload.repository, digest, size, upload)
         return _blob_response(upload.repository, digest)
 
     async def _fill(
@@ -224,7 +235,8 @@ class Uploads:
         now = time.time()
 
         def advance(tx: Transaction) -> bool:
-            return uploads.advance(tx, upload, received.offset, received.digest, now)
+            move = uploads.advance if upload.offset else uploads.begin
+            return move(tx, upload, received.offset, received.digest, now)
 
         if not await self._database.write(advance, durable=False):
             raise UploadUnknown  # cancelled or purged meanwhile
@@ -249,26 +261,32 @@ class Uploads:
         except (DigestMismatch, StorageFull):
             await self._drop(upload)
             raise
-        await self._link(upload.repository, digest, size, upload.id)
+        await self._link(upload.repository, digest, size, upload)
         return _blob_response(upload.repository, digest)
 
     async def _link(
-        self, repository: RepositoryName, digest: Digest, size: int, upload_id: str | None = None
+        self, repository: RepositoryName, digest: Digest, size: int, upload: Upload | None = None
     ) -> None:
         now = time.time()
 
         def link(tx: Transaction) -> None:
             projects.require(tx, repository.project)
-            if upload_id is not None and not uploads.finish(tx, upload_id):
+            if upload is not None and not uploads.end(tx, upload, now):
                 raise UploadUnknown  # ended meanwhile, maybe with the project of that time
             incoming.link(tx, repository, digest, size, now)
 
         try:
             await self._database.write(link)
         except StreamRefused:
-            if upload_id is not None:
-                await self._database.write(lambda tx: uploads.finish(tx, upload_id), durable=False)
+            if upload is not None:
+                await self._end(upload)
             raise
+
+
+def _unwritten(upload_id: str, repository: RepositoryName, opened: Opened) -> Upload:
+    """A session without bytes, which has no row."""
+    created = opened.created
+    return Upload(upload_id, repository, opened.algorithm, 0, None, created, created)
 
 
 def _algorithm(request: Request) -> str:

@@ -203,7 +203,7 @@ class Verification:
         async for upload in self._store.uploads():
             if upload.modified >= self._order.stale_before:
                 continue
-            if await uploads.find(self._database, upload.upload_id) is not None:
+            if await uploads.is_open(self._database, upload.upload_id):
                 continue
             if self._order.repair and not await self._store.discard_idle(upload.upload_id):
                 continue

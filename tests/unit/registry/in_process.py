@@ -144,7 +144,8 @@ def in_process(
         runner.run(store.start())
         accounts = StoredAccounts(database, store, GroupIndex(store))
         login = PasswordLogin(accounts, hashes, time.monotonic)
-        tokens = Tokens(KeyRing(lambda: keys.signing(database)), SERVICE)
+        ring = KeyRing(lambda: keys.signing(database))
+        tokens = Tokens(ring, SERVICE)
         origins = Origins("", ())
         logins = Logins((LocalLogins(accounts),), time.monotonic)
         authenticator = Authenticator(login, logins, tokens, time.time)
@@ -157,6 +158,7 @@ def in_process(
             access,
             audit,
             provisioning,
+            ring.keys,
             sparse=sparse,
         )
         token = TokenService(

@@ -238,7 +238,7 @@ def test_an_upload_that_ended_while_its_last_bytes_came_leaves_nothing(
     commit, put = BlobStore.commit_held, BlobStore.put
 
     async def end() -> None:
-        await registry.uploads._forget(await registry.uploads._find(*_named(location)))
+        await registry.uploads._end(await registry.uploads._find(*_named(location)))
 
     async def late(store: BlobStore, receiving: Receiving, digest: Digest) -> int:
         size = await commit(store, receiving, digest)
