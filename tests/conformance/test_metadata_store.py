@@ -14,6 +14,7 @@ import pytest
 
 from tests.conformance import postgresql
 from tests.conformance.metadata_store import APP, MetadataStoreSuite, image, opened, push, using
+from tests.conformance.metadata_store_before import MetadataBeforeSuite
 from tests.conformance.metadata_store_blobs import MetadataBlobsSuite
 from tests.conformance.metadata_store_cached import MetadataCachedSuite
 from tests.conformance.metadata_store_followed import MetadataFollowedSuite
@@ -47,6 +48,7 @@ class Suites(
     MetadataOutboxSuite,
     MetadataCachedSuite,
     MetadataUpstreamsSuite,
+    MetadataBeforeSuite,
 ):
     """What both engines pass."""
 
@@ -62,6 +64,10 @@ class TestSqlite(Suites):
     @pytest.fixture
     def url(self, migrated_file: Path, tmp_path: Path) -> str:
         return f"sqlite:///{shutil.copy(migrated_file, tmp_path)}"
+
+    @pytest.fixture
+    def before(self, tmp_path: Path) -> str:
+        return f"sqlite:///{tmp_path / 'before.db'}"
 
 
 @pytest.fixture(scope="module")
@@ -81,6 +87,11 @@ class TestPostgresql(Suites):
     @pytest.fixture
     def url(self, server: postgresql.Server, migrated_database: str) -> Iterator[str]:
         with server.database(migrated_database) as url:
+            yield url
+
+    @pytest.fixture
+    def before(self, server: postgresql.Server) -> Iterator[str]:
+        with server.database() as url:
             yield url
 
     def test_a_restart_of_the_server_is_survived(self, server: postgresql.Server, url: str) -> None:

@@ -72,8 +72,9 @@ CREATE TABLE upstreams (
   PRIMARY KEY (host, account)
 ){by_key};
 
+-- a program of the version before, which knows neither of these two, takes repositories away
 CREATE TABLE tag_checks (
-  repository_id BIGINT NOT NULL REFERENCES repositories (id),
+  repository_id BIGINT NOT NULL REFERENCES repositories (id) ON DELETE CASCADE,
   tag {text} NOT NULL,
   upstream {text} NOT NULL,
   checked_at DOUBLE PRECISION NOT NULL,
@@ -97,7 +98,7 @@ CREATE INDEX cached_by_use ON cached (used_at, digest);
 
 -- which repositories were given a blob by its registry, and by which
 CREATE TABLE cache_readers (
-  repository_id BIGINT NOT NULL REFERENCES repositories (id),
+  repository_id BIGINT NOT NULL REFERENCES repositories (id) ON DELETE CASCADE,
   digest {text} NOT NULL,
   host {text} NOT NULL,
   PRIMARY KEY (repository_id, digest)

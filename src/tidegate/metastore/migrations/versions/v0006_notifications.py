@@ -3,7 +3,8 @@
 Triggers note it in the unit in which it happens, so that nothing that writes can forget to: a
 subscription listens from its creation to its end, an event is noted if somebody listens in its
 project, and the job that tells her is due with it. Where nobody listens an event costs a look at an
-empty table.
+empty table. With a project goes what is in it, also if the version before ends it: what was left
+would be in the next project of that name, and tell somebody else of it.
 """
 
 from typing import NamedTuple
@@ -78,10 +79,17 @@ class Trigger(NamedTuple):
     event: str
     when: str
     body: str
+    if_heard: bool = False
+    """Whether nothing is to be done where nobody listens at all."""
 
 
 _SUBSCRIPTIONS = "('eventsubscriptions.tidegate.io', 'clustereventsubscriptions.tidegate.io')"
 _STREAM = "'imagestreams.image.openshift.io'"
+_KINDS = (
+    "('eventsubscriptions.tidegate.io', 'imageapprovals.tidegate.io', 'imagechanges.tidegate.io',"
+    " 'mirrors.tidegate.io', 'rollouts.tidegate.io', 'triggerpolicies.tidegate.io')"
+)
+"""What a project may have since version 0005."""
 
 _STREAM_EVENT = """
 INSERT INTO outbox (project, repository, tag, number, recorded_at, image, previous, reference,
@@ -108,6 +116,15 @@ DELETE FROM listeners WHERE uid = OLD.uid;
 DELETE FROM dead_letters WHERE listener = OLD.uid;
 DELETE FROM jobs WHERE kind = 'notification' AND name = OLD.namespace || '/' || OLD.name;""",
     ),
+    # for a program of the version before, which ends projects and knows none of these kinds
+    Trigger(
+        "namespaces_go",
+        "DELETE ON documents",
+        "OLD.resource = 'namespaces'",
+        f"""
+DELETE FROM documents WHERE resource IN {_KINDS} AND namespace = OLD.name;
+DELETE FROM jobs WHERE project = OLD.name;""",
+    ),
     Trigger(
         "tag_events_told",
         "INSERT ON tag_events",
@@ -122,18 +139,21 @@ INSERT INTO outbox (project, repository, tag, number, recorded_at, image, previo
   FROM repositories r
   WHERE r.id = NEW.repository_id
     AND EXISTS (SELECT 1 FROM listeners l WHERE l.namespace IN ('', {project}));""",
+        if_heard=True,
     ),
     Trigger(
         "streams_come_told",
         "INSERT ON documents",
         f"NEW.resource = {_STREAM}",
         _STREAM_EVENT.format(row="NEW", how="create"),
+        if_heard=True,
     ),
     Trigger(
         "streams_go_told",
         "DELETE ON documents",
         f"OLD.resource = {_STREAM}",
         _STREAM_EVENT.format(row="OLD", how="delete"),
+        if_heard=True,
     ),
     # as `jobs.enqueue` does; who waits after a failure goes on waiting
     Trigger(
@@ -166,7 +186,10 @@ def upgrade() -> None:
 
 
 def _for_sqlite(trigger: Trigger, body: str) -> list[str]:
-    when = f" WHEN {trigger.when}" if trigger.when else ""
+    conditions = [trigger.when] if trigger.when else []
+    if trigger.if_heard:
+        conditions.append(_HEARD)
+    when = f" WHEN {' AND '.join(conditions)}" if conditions else ""
     after = f"CREATE TRIGGER {trigger.name} AFTER {trigger.event} FOR EACH ROW{when}"
     return [f"{after} BEGIN{body}\nEND"]
 
@@ -175,6 +198,8 @@ def _for_postgresql(trigger: Trigger, body: str) -> list[str]:
     function = f"tidegate_{trigger.name}()"
     when = f" WHEN ({trigger.when})" if trigger.when else ""
     after = f"CREATE TRIGGER {trigger.name} AFTER {trigger.event} FOR EACH ROW{when}"
+    if trigger.if_heard:  # its WHEN takes no query
+        body = f"\nIF {_HEARD} THEN{body}\nEND IF;"
     plpgsql = f"$$ BEGIN{body}\nRETURN NULL; END $$"
     return [
         f"CREATE FUNCTION {function} RETURNS trigger LANGUAGE plpgsql AS {plpgsql}",
