@@ -83,6 +83,7 @@ class Trigger(NamedTuple):
     """Whether nothing is to be done where nobody listens at all."""
 
 
+_HEARD = "EXISTS (SELECT 1 FROM listeners)"
 _SUBSCRIPTIONS = "('eventsubscriptions.tidegate.io', 'clustereventsubscriptions.tidegate.io')"
 _STREAM = "'imagestreams.image.openshift.io'"
 _KINDS = (
