@@ -38,7 +38,7 @@ _LOG = logging.getLogger(__name__)
 
 JOB = "mirror"
 
-LIMITS = Limits(parallel=2, per_lane=2, lease=60.0, longest=24 * 3600.0)
+LIMITS = Limits(parallel=2, per_lane=2, lease=20.0, longest=24 * 3600.0)
 """Runs of a process, each with some transfers at a time."""
 
 TOLD_SECONDS = 1.0
