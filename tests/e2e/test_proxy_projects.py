@@ -8,7 +8,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.e2e.pulling_through import World, world
+from tests.e2e.pulling_through import IMAGES, World, world
 from tests.fault_proxy import FaultProxy
 from tests.faults import Answer, Fault, Hang, asks, too_many
 from tests.images import Pushable, artifact, index, small_image
@@ -261,6 +261,19 @@ def test_limits_of_the_project_hold_for_what_is_pulled_through(here: World) -> N
     refused = here.registry.manifest(f"{project}/{name}", "v2")
     assert (refused.status_code, error_codes(refused)) == (403, ["DENIED"])
     assert "exceeds the maximum limit" in refused.text
+
+
+def test_a_tag_that_a_policy_keeps_is_served_as_it_is_kept(here: World) -> None:
+    project = mirror(here, **{"tidegate.io/proxy-freshness": "0s"})
+    kept, moved = small_image("kept"), small_image("moved")
+    name = here.put(kept)
+    pull(here, f"{project}/{name}", kept, "v1")
+    path = f"{IMAGES}/namespaces/{project}/imagestreams/{name.replace('/', '.')}"
+    body = {"metadata": {"annotations": {"tidegate.io/immutable-tags": "v*"}}}
+    assert here.admin.patch(path, body).status_code == 200
+    here.put(moved, name)
+    pull(here, f"{project}/{name}", kept, "v1")
+    assert len(here.stream(project, name)["status"]["tags"][0]["items"]) == 1
 
 
 def test_many_who_pull_one_tag_at_a_moment_ask_once_in_each_process(here: World) -> None:

@@ -7,6 +7,7 @@ import os
 import random
 import signal
 import socket
+import ssl
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from dataclasses import replace
@@ -32,7 +33,7 @@ SECRET = ("ann", "correct horse")
 
 @pytest.fixture(scope="module")
 def both(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    with world(tmp_path_factory.mktemp("through")) as found:
+    with world(tmp_path_factory.mktemp("through"), tls=True) as found:
         yield found
 
 
@@ -98,6 +99,24 @@ def received(connection: socket.socket, size: int, *, hashed: bool) -> str:
         if hashed:
             running.update(piece)
     return f"sha256:{running.hexdigest()}" if hashed else str(count)
+
+
+def test_a_blob_comes_over_tls_while_it_comes_in(here: World) -> None:
+    pushable = fresh(3 * MEGABYTE)
+    repository, blob = here.imported(pushable), layer_of(pushable)
+    here.far.when(asks("blob", "GET"), Hang(after=MEGABYTE), times=1)
+    trust = ssl.create_default_context(cafile=str(here.server.authority))
+    with (
+        RegistryClient(f"https://{here.server.tls_address}", verify=trust) as encrypted,
+        stream(encrypted, repository, blob.digest) as answer,
+    ):
+        pieces = answer.iter_raw()
+        content = next(pieces)
+        here.far.wait_hanging()
+        here.far.honest()
+        content += b"".join(pieces)
+    assert content == blob.data
+    assert here.far.count("blob", "GET") == 1
 
 
 def test_ranges_are_served_while_the_blob_comes_in(here: World) -> None:

@@ -1,4 +1,6 @@
+import asyncio
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 
@@ -6,6 +8,14 @@ from tests.authorizers import Rights
 from tests.images import Content, small_image
 from tests.registry_client import RegistryClient, error_codes
 from tests.unit.registry.in_process import in_process
+from tidegate.metastore.database import Database
+from tidegate.oci.digest import Digest
+from tidegate.oci.name import RepositoryName
+from tidegate.registry.blobs import Blobs
+from tidegate.registry.request import Request
+from tidegate.registry.response import Response
+from tidegate.storage.blobs import BlobStore
+from tidegate.storage.memory import Memory
 
 BLOB = Content(bytes(range(250)) * 8)
 REPOSITORY = "shop/web"
@@ -132,3 +142,31 @@ def test_another_method_is_405_and_names_those_that_are(client: RegistryClient) 
     answer = client.http.patch(f"/v2/{REPOSITORY}/blobs/{BLOB.digest}")
     assert (answer.status_code, error_codes(answer)) == (405, ["UNSUPPORTED"])
     assert answer.headers["allow"] == "GET, HEAD, DELETE"
+
+
+def test_a_pull_of_a_linked_blob_reads_the_database_once() -> None:
+    class Counting:
+        """The database of a repository that is linked to the blob."""
+
+        def __init__(self) -> None:
+            self.read: list[str] = []
+
+        async def fetch(self, sql: str, params: object = ()) -> list[tuple[int]]:
+            self.read.append(sql)
+            return [(len(BLOB.data),)]
+
+    async def elsewhere(*_: object) -> Response:
+        raise AssertionError("it is here")
+
+    async def scenario() -> None:
+        store = BlobStore(Memory())
+        await store.put(Digest(BLOB.digest), BLOB.data)
+        database = Counting()
+        blobs = Blobs(cast("Database", database), store, elsewhere)
+        scope = {"method": "GET", "headers": [], "path": "/", "query_string": b""}
+        request = Request(scope, cast("Any", None))
+        answer = await blobs.pull(request, RepositoryName(REPOSITORY), Digest(BLOB.digest))
+        assert (answer.status, answer.size) == (200, len(BLOB.data))
+        assert len(database.read) == 1
+
+    asyncio.run(scenario())

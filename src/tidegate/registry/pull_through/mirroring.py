@@ -20,6 +20,7 @@ from tidegate.images.imports.picturing import images_of, pull_spec
 from tidegate.images.imports.storing import store as store_fetched
 from tidegate.images.proxies import MIRRORS, Proxied
 from tidegate.images.streams import inherited
+from tidegate.images.streams.errors import TagImmutable
 from tidegate.images.streams.opening import opened
 from tidegate.images.streams.stream import IMPORT, Actor, Change, Stream, key_of
 from tidegate.metastore import document_rows, manifests, projects, repositories, tag_checks
@@ -123,7 +124,13 @@ class Mirroring:
         except RemoteError as error:
             await self._failed(proxied, tag, error)
             raise
-        await self._write(puller, proxied, fetched, (tag, stored.digest))
+        try:
+            await self._write(puller, proxied, fetched, (tag, stored.digest))
+        except TagImmutable:
+            if named is None:
+                raise
+            await self._seen(proxied, tag, named.digest)  # whatever it is there: it is to stay
+            return named
         return stored
 
     async def _fetch(self, puller: Puller, proxied: Proxied, digest: Digest) -> StoredManifest:
