@@ -124,7 +124,7 @@ DELETE FROM jobs WHERE kind = 'notification' AND name = OLD.namespace || '/' || 
         "OLD.resource = 'namespaces'",
         f"""
 DELETE FROM documents WHERE resource IN {_KINDS} AND namespace = OLD.name;
-DELETE FROM jobs WHERE project = OLD.name;""",
+DELETE FROM jobs WHERE project = OLD.name;""",  # noqa: S608  our own names
     ),
     Trigger(
         "tag_events_told",
