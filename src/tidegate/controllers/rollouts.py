@@ -15,7 +15,7 @@ from tidegate.controllers.setback import log_setback
 from tidegate.controllers.triggers import KIND, Triggers
 from tidegate.controllers.work_queue import WorkQueue
 from tidegate.delivery.rollouts.driving import Driving
-from tidegate.delivery.rollouts.looking import Looking
+from tidegate.delivery.rollouts.lookout import Lookout, Looks
 from tidegate.images.kinds.image_stream import IMAGE_STREAMS
 from tidegate.kinds.rollout import ROLLOUTS
 from tidegate.metastore.database import Database
@@ -39,13 +39,14 @@ class Rollouts:
         store: ObjectStore,
         driving: Driving,
         triggers: Triggers,
-        looking: Looking,
+        looking: Looks,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._store = store
         self._driving = driving
         self._triggers = triggers
         self._looking = looking
+        self._lookout = self._looked_out()
         self._clock = clock
         self._queue: WorkQueue[Key] = WorkQueue(clock)
         self._missed = asyncio.Event()
@@ -55,6 +56,7 @@ class Rollouts:
     async def run(self) -> None:
         """Drive rollouts, and act on triggers, until cancelled."""
         self._queue = WorkQueue(self._clock)
+        self._lookout = self._looked_out()
         self._missed.clear()
         self._leads = True
         if not self._follows:  # which nothing ends; while another leads it is told to nobody
@@ -69,14 +71,16 @@ class Rollouts:
                     tasks.create_task(self._work())
         finally:
             self._leads = False
+            self._lookout.close()
+
+    def _looked_out(self) -> Lookout:
+        return Lookout(self._looking, lambda key: self._queue.add([key]))
 
     def _apply(self, change: Change) -> None:
         if not self._leads:
             return
         if change.key.resource == ROLLOUTS.key:
-            self._driving.apply(change)
-            self._queue.add([change.key])
-            self._triggers.look_at_all(change.key.namespace)
+            self._queue.add(self._driving.apply(change, self._triggers))
         else:
             self._queue.add(self._driving.of_stream(change.key.namespace, change.key.name))
 
@@ -102,7 +106,7 @@ class Rollouts:
         while True:
             key = await queue.take()
             try:
-                queue.done(key, await self._driving.drive(key, self._triggers, self._looking))
+                queue.done(key, await self._driving.drive(key, self._triggers, self._lookout))
             except Exception as error:  # noqa: BLE001  the top of a loop: logged, and tried again
                 queue.failed(key)
                 log_setback(_LOG, f"rollout {key.namespace}/{key.name}", error)

@@ -25,6 +25,7 @@ from tidegate.controllers.leadership import lead
 from tidegate.controllers.setback import log_setback
 from tidegate.controllers.work_queue import WorkQueue
 from tidegate.delivery.triggers import rules
+from tidegate.delivery.triggers.planning import selections
 from tidegate.delivery.triggers.reading import SHAPES
 from tidegate.delivery.triggers.reconciling import Gate, Reconciler
 from tidegate.delivery.triggers.rights import MayPull
@@ -105,11 +106,17 @@ class Triggers:
         self._follows = False
 
     def followers(self, source: Source) -> list[Workload]:
-        """The workloads of the tag's own project that follow it."""
-        index = self._reconciler.index
+        """The workloads of the tag's own project that follow it, unless policies choose others."""
+        index, ruling = self._reconciler.index, self._reconciler.rules
         keys = index.followers(source.stream, [source.tag])
         found = (index.workloads.get(key) for key in sorted(keys))
-        return [each for each in found if each and each.namespace == source.stream.project]
+        return [
+            each
+            for each in found
+            if each
+            and each.namespace == source.stream.project
+            and (source, None) in selections(each, ruling.policies(each))
+        ]
 
     def reasons(self, workload: WorkloadKey) -> Sequence[str]:
         """What holds a workload back, in words for programs."""

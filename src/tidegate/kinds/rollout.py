@@ -197,7 +197,8 @@ class Rollout(Object):
 
 
 def _prepare(new: Rollout, old: Rollout | None) -> None:
-    new.status = RolloutStatus() if old is None else old.status
+    same = old is not None and old.spec.tag == new.spec.tag
+    new.status = old.status if old is not None and same else RolloutStatus()
     new.spec.on_failure = new.spec.on_failure or ROLL_BACK
     new.spec.deadline = new.spec.deadline or "10m"
     for gate in (*new.spec.gates, *(each for step in new.spec.steps for each in step.gates)):

@@ -5,7 +5,6 @@ the status of each Rollout before it goes on, so that a process that takes over 
 every act is such that doing it twice is doing it once.
 """
 
-import asyncio
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Protocol
@@ -13,14 +12,14 @@ from typing import Protocol
 from tidegate.apimachinery.errors import ApiError
 from tidegate.apimachinery.store import Change, Document, DocumentTransaction, Key, ObjectStore
 from tidegate.auth.stored import put, read
-from tidegate.delivery.rollouts.looking import Looking
+from tidegate.delivery.rollouts.gates import due_gates
+from tidegate.delivery.rollouts.known import Known
+from tidegate.delivery.rollouts.lookout import Lookout
 from tidegate.delivery.rollouts.machine import (
     ACTIVE,
     ROLLING_BACK,
     Facts,
-    Look,
     advance,
-    due_gates,
     refused,
 )
 from tidegate.delivery.rollouts.steps import FAILED, ROLLS_OUT, Steps, identity
@@ -31,7 +30,7 @@ from tidegate.images.streams.stream import ROLLBACK, Actor, Stream
 from tidegate.images.tags.changing import told
 from tidegate.images.tags.going_back import Target, roll_back
 from tidegate.images.tags.names import TagName
-from tidegate.kinds.rollout import ROLLOUTS, Rollout, RolloutStatus
+from tidegate.kinds.rollout import ROLLOUTS, RolloutStatus
 from tidegate.metastore.database import Database, Transaction
 from tidegate.observability.audit import Audit, AuditEvent
 from tidegate.observability.timestamp import rfc3339
@@ -68,81 +67,84 @@ class Driving:
         self._tags = tags
         self._audit = audit
         self._clock = clock
-        self._known: dict[Key, Steps] = {}
+        self._known = Known()
 
     async def load(self) -> list[Key]:
         """Read every rollout; where they are."""
         listing = await self._store.list(ROLLOUTS.key)
-        self._known = {each.key: _steps(each) for each in listing.documents}
+        self._known.reset(listing.documents)
         return list(self._known)
 
-    def apply(self, change: Change) -> None:
-        """Be told of a rollout that has changed."""
-        if change.after is None:
-            self._known.pop(change.key, None)
-        else:
-            document = Document(change.key, "", change.revision, change.after)
-            self._known[change.key] = _steps(document)
+    def apply(self, change: Change, following: Following) -> list[Key]:
+        """Be told of a rollout that has changed; those to look at, with others of its tag."""
+        before = self._known.get(change.key)
+        if not self._known.apply(change):
+            return []
+        after = self._known.get(change.key)
+        if before is None or after is None or before.brake != after.brake:
+            following.look_at_all(change.key.namespace)
+        streams = {each.source.stream for each in (before, after) if each is not None}
+        return [change.key, *(key for each in streams for key in self._known.of_stream(each))]
 
     def of_stream(self, namespace: str, stream: str) -> list[Key]:
         """The rollouts of a stream's tags."""
-        name = f"{namespace}/{stream}"
-        return [key for key, each in self._known.items() if each.source.stream == name]
+        return self._known.of_stream(f"{namespace}/{stream}")
 
     def holds(
         self, workload: Workload, source: Source, candidate: Candidate, now: float
     ) -> Sequence[Hold]:
         """See `triggers.reconciling.Gate`."""
         del now
-        key = self._governing(source)
-        if key is None or key.namespace != workload.namespace:
+        key = self._known.governing(source)
+        steps = None if key is None else self._known.get(key)
+        if steps is None or steps.source.stream.project != workload.namespace:
             return ()
-        return self._known[key].holds(workload, candidate)
+        return steps.holds(workload, candidate)
 
-    def _governing(self, source: Source) -> Key | None:
-        """The rollout of a tag: the one that was made first."""
-        found = [
-            (each.rollout.metadata.creation_timestamp, key)
-            for key, each in self._known.items()
-            if each.source == source
-        ]
-        return min(found)[1] if found else None
-
-    async def drive(self, key: Key, following: Following, looking: Looking) -> float | None:
+    async def drive(self, key: Key, following: Following, lookout: Lookout) -> float | None:
         """Look at one rollout and do what is to be done; when to look again by itself."""
         steps = self._known.get(key)
         if steps is None:
+            lookout.forget(key)
             return None
         now = self._clock()
-        governing = self._governing(steps.source)
+        governing = self._known.governing(steps.source)
         if governing is not None and governing != key:
+            lookout.forget(key)
             why = f"rollout {governing.name} is of {steps.rollout.spec.tag} already"
             await self._keep(steps, refused(steps.rollout, why, now), following)
             return None
-        facts = await self._facts(steps, following, looking)
+        facts = await self._facts(key, steps, following, lookout)
         status = advance(steps.rollout, facts, self._clock())
-        await self._keep(steps, status, following)
+        if not await self._keep(steps, status, following):
+            return self._clock() + TICK
         active = status.phase in ACTIVE and not steps.rollout.spec.suspend
         return self._clock() + TICK if active else None
 
-    async def _facts(self, steps: Steps, following: Following, looking: Looking) -> Facts:
-        source, status = steps.source, steps.rollout.status
-        candidate = (await self._tags.named(source.stream, [source.tag])).get(source)
-        image = "" if candidate is None else identity(candidate)
-        if not image or image != status.target:
+    async def _facts(self, key: Key, steps: Steps, following: Following, lookout: Lookout) -> Facts:
+        rollout, source, status = steps.rollout, steps.source, steps.rollout.status
+        image = await self._named(source)
+        if not image or image != status.target or rollout.spec.suspend:
+            lookout.forget(key)
             return Facts(image)
         if status.phase == ROLLING_BACK:
+            lookout.forget(key)
             return await self._back(steps, image)
         workloads = following.followers(source)
         pending = steps.pending(workloads, image)
-        blocked = any(set(following.reasons(each.key)) - {ROLLS_OUT, FAILED} for each in pending)
-        looks: dict[str, Look] = {}
-        if not pending:
-            due = due_gates(steps.rollout, self._clock())
-            now = [each for each in workloads if steps.step_of(each) == status.step]
-            seen = await asyncio.gather(*(looking.look(gate, now) for gate in due))
-            looks = {gate.name: look for gate, look in zip(due, seen, strict=True)}
-        return Facts(image, [each.name for each in pending], blocked, looks)
+        if pending:
+            lookout.forget(key)
+            held = (set(following.reasons(each.key)) for each in pending)
+            blocked = any(each - {ROLLS_OUT, FAILED} for each in held)
+            return Facts(image, [each.name for each in pending], blocked)
+        now = [each for each in workloads if steps.step_of(each) == status.step]
+        due = due_gates(rollout, self._clock())
+        return Facts(image, looks=lookout.seen(key, rollout, due, now))
+
+    async def _named(self, source: Source) -> str:
+        """What a tag names, "" for nothing."""
+        candidate = (await self._tags.named(source.stream, [source.tag])).get(source)
+        return "" if candidate is None else identity(candidate)
 
     async def _back(self, steps: Steps, image: str) -> Facts:
         """Let the tag go back, unless somebody moved it meanwhile; what it names then."""
@@ -158,37 +160,37 @@ class Driving:
             return Facts(image, refused=str(error))
         if gone:
             self._record(steps, 200, f"{source} goes back from {image} to {stable}", stable)
-        candidate = (await self._tags.named(source.stream, [source.tag])).get(source)
-        return Facts("" if candidate is None else identity(candidate))
+        named = await self._named(source)
+        why = "" if gone or named != image else f"nothing tells {image} from others"
+        return Facts(named, refused=why)
 
-    async def _keep(self, steps: Steps, status: RolloutStatus, following: Following) -> None:
-        """Write the status, say what changed, and have triggers act on it."""
+    async def _keep(self, steps: Steps, status: RolloutStatus, following: Following) -> bool:
+        """Write the status, say what changed, and have triggers act on it.
+
+        False where the rollout has changed since: what was decided was decided on something else.
+        """
         rollout = steps.rollout
         if status == rollout.status:
-            return
+            return True
         key = Key(ROLLOUTS.key, rollout.metadata.namespace, rollout.metadata.name)
-        before = rollout.status
 
         def unit(tx: DocumentTransaction) -> Document | None:
             document = tx.get(key)
             if document is None or document.uid != rollout.metadata.uid:
                 return None
             changed = read(ROLLOUTS, document)
+            if changed.metadata.resource_version != rollout.metadata.resource_version:
+                return None
             changed.status = status
             return put(tx, ROLLOUTS, changed)
 
         written = await self._store.write(unit)
         if written is None:
-            return
-        self._known[key] = _steps(written)
-        moved = (before.phase, before.step, before.target) != (
-            status.phase,
-            status.step,
-            status.target,
-        )
-        if moved:
+            return False
+        if steps.brake != self._known.put(written).brake:
             self._record(steps, 200, f"{status.phase}: {status.message}", status.target)
             following.look_at_all(key.namespace)
+        return True
 
     def _record(self, steps: Steps, status: int, detail: str, image: str) -> None:
         metadata = steps.rollout.metadata
@@ -214,8 +216,3 @@ def _roll_back(tx: Transaction, name: TagName, image: str, stable: str, actor: A
         return False
     roll_back(tx, name, Target(image=stable), actor)
     return True
-
-
-def _steps(document: Document) -> Steps:
-    rollout: Rollout = read(ROLLOUTS, document)
-    return Steps(rollout)

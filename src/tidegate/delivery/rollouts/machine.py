@@ -8,6 +8,8 @@
                                                            | too many bad looks, or too late
       RolledBack <-- the tag names the stable image <-- RollingBack    (or Held, where so specified)
 
+A tag that names nothing any more ends what goes on (Idle).
+
 Invariants: workloads of later steps get nothing before their step; the stable image is never held
 back, so that a tag that goes back takes everything with it; an image that failed is not rolled out
 again unless `spec.retry` names it, so that nothing flaps.
@@ -19,6 +21,7 @@ from dataclasses import dataclass, field
 from msgspec.structs import replace
 
 from tidegate.apimachinery.durations import epoch_seconds
+from tidegate.delivery.rollouts.gates import PROGRESSING, edited_to, gates_of
 from tidegate.kinds.durations import seconds_of
 from tidegate.kinds.rollout import (
     HOLD,
@@ -33,7 +36,7 @@ from tidegate.kinds.rollout import (
 from tidegate.observability.timestamp import rfc3339_seconds
 
 IDLE, SUSPENDED = "Idle", "Suspended"
-PROGRESSING, ROLLING_BACK = "Progressing", "RollingBack"
+ROLLING_BACK = "RollingBack"
 COMPLETE, ROLLED_BACK, HELD = "Complete", "RolledBack", "Held"
 SUPERSEDED = "Superseded"
 
@@ -67,63 +70,66 @@ class Facts:
     refused: str = ""
 
 
-def gates_of(rollout: Rollout, step: int) -> Sequence[RolloutGate]:
-    """The gates of a step, from 1."""
-    spec = rollout.spec
-    return spec.steps[step - 1].gates or spec.gates
-
-
-def due_gates(rollout: Rollout, now: float) -> list[RolloutGate]:
-    """The gates that are to be looked at now."""
-    status = rollout.status
-    if status.phase != PROGRESSING or not status.step_updated or rollout.spec.suspend:
-        return []
-    known = {each.name: each for each in status.gates}
-    return [
-        gate
-        for gate in gates_of(rollout, status.step)
-        if now >= _due(gate, known.get(gate.name), epoch_seconds(status.step_updated))
-    ]
-
-
-def _due(gate: RolloutGate, known: GateStatus | None, updated: float) -> float:
-    if known is None or not known.last:
-        return updated + (seconds_of(gate.initial_delay) if gate.initial_delay else 0)
-    return epoch_seconds(known.last) + seconds_of(gate.interval)
-
-
 def advance(rollout: Rollout, facts: Facts, now: float) -> RolloutStatus:
     """The status that follows; the same one when nothing has happened."""
-    status = _retried(rollout)
-    if rollout.metadata.generation != status.observed_generation:
-        status = replace(status, observed_generation=rollout.metadata.generation)
-    if rollout.spec.suspend:
-        return _said(status, SUSPENDED if status.phase in ACTIVE else status.phase, "", now)
-    if status.phase == SUSPENDED:
-        status = replace(status, phase=PROGRESSING, step_started=rfc3339_seconds(now))
+    status = _observed(rollout)
     if not facts.image:
-        return _said(status, status.phase or IDLE, "the tag names nothing", now)
+        return _without_image(status, now)
     if not status.stable:
         status = replace(status, stable=facts.image)
         return _said(status, COMPLETE, "what the tag names is what it is compared with", now)
+    if rollout.spec.suspend:
+        return _suspended(status, facts.image, now)
+    if status.phase == SUSPENDED:
+        status = _resumed(rollout, status, now)
     if facts.image == status.stable:
         return _at_stable(status, now)
     if facts.image in status.failed and status.phase != ROLLING_BACK:
-        message = f"{facts.image} failed before; spec.retry has it tried once more"
-        return _said(replace(status, target=facts.image, step=0, gates=[]), HELD, message, now)
-    if facts.image != status.target or status.phase not in ACTIVE:
+        return _held_again(status, facts.image, now)
+    if facts.image != status.target or status.phase not in ACTIVE or not status.step:
         return _begun(rollout, status, facts.image, now)
     if status.phase == ROLLING_BACK:
         return _going_back(status, facts, now)
     return _progressed(rollout, status, facts, now)
 
 
-def _retried(rollout: Rollout) -> RolloutStatus:
-    """Without the image that somebody wants tried again, once for each time that she says so."""
+def _without_image(status: RolloutStatus, now: float) -> RolloutStatus:
+    why = "the tag names nothing"
+    if status.target and status.phase in (*ACTIVE, SUSPENDED):
+        status = _past(status, SUPERSEDED, why, now)
+    return _said(replace(status, **_NOWHERE), IDLE, why, now)
+
+
+def _suspended(status: RolloutStatus, image: str, now: float) -> RolloutStatus:
+    over = status.phase not in (*ACTIVE, SUSPENDED)
+    if over and (image == status.stable or (status.phase == HELD and image == status.target)):
+        return _said(status, status.phase, "", now)
+    return _said(status, SUSPENDED, f"{image} waits: it is suspended" if over else "", now)
+
+
+def _resumed(rollout: Rollout, status: RolloutStatus, now: float) -> RolloutStatus:
+    """Where it was; neither deadline nor pause has seen the time in between."""
+    failed = status.target in status.failed and status.step
+    back = failed and rollout.spec.on_failure != HOLD
+    phase = ROLLING_BACK if back else PROGRESSING
+    return replace(status, phase=phase, step_started=rfc3339_seconds(now), step_updated="")
+
+
+def _observed(rollout: Rollout) -> RolloutStatus:
+    """As of the spec there is: without the image to try again, once for each time it is said."""
     status, retry = rollout.status, rollout.spec.retry
-    if not retry or rollout.metadata.generation == status.observed_generation:
+    if rollout.metadata.generation == status.observed_generation:
         return status
-    return replace(status, failed=[each for each in status.failed if each != retry])
+    failed = [each for each in status.failed if each != retry]
+    return replace(status, failed=failed, observed_generation=rollout.metadata.generation)
+
+
+def _held_again(status: RolloutStatus, image: str, now: float) -> RolloutStatus:
+    """An image that failed is named again, or still: then what is said already says why."""
+    if (status.phase, status.target) == (HELD, image):
+        return status
+    message = f"{image} failed before; spec.retry has it tried once more"
+    return _said(replace(status, **{**_NOWHERE, "target": image}), HELD, message, now)
 
 
 def _at_stable(status: RolloutStatus, now: float) -> RolloutStatus:
@@ -162,8 +168,9 @@ def _entered(rollout: Rollout, status: RolloutStatus, step: int, now: float) -> 
 
 
 def _progressed(rollout: Rollout, status: RolloutStatus, facts: Facts, now: float) -> RolloutStatus:
-    if status.step > len(rollout.spec.steps):  # some were taken away
-        return _entered(rollout, status, len(rollout.spec.steps), now)
+    edited = edited_to(rollout)
+    if edited is not None:
+        return _entered(rollout, status, edited, now)
     step = rollout.spec.steps[status.step - 1]
     if facts.pending:
         return _updating(rollout, status, facts, now)

@@ -45,7 +45,10 @@ def ready(kind: str, body: bytes) -> Look:
     judge = _KINDS.get(kind)
     if judge is None:
         return Look(True, "")
-    found = msgspec.json.decode(body, type=_Object)
+    try:
+        found = msgspec.json.decode(body, type=_Object)
+    except msgspec.DecodeError:
+        return Look(None, "its status cannot be read")
     if not found.status.observed_generation:
         return Look(None, NOT_RUN)
     if found.status.observed_generation < found.metadata.generation:

@@ -1,5 +1,6 @@
 """Which workloads of a tag are of which step, and what holds one back. Decisions on values."""
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -30,6 +31,18 @@ class Steps:
     @cached_property
     def _globs(self) -> Sequence[Sequence[Pattern]]:
         return [[glob_of(each) for each in step.workloads] for step in self.rollout.spec.steps]
+
+    @property
+    def revision(self) -> int:
+        """The revision as of which it is known."""
+        return int(self.rollout.metadata.resource_version or 0)
+
+    @property
+    def brake(self) -> tuple[object, ...]:
+        """All that `holds` depends on."""
+        spec, status = self.rollout.spec, self.rollout.status
+        told = (status.phase, status.step, status.target, status.stable, status.failed)
+        return (spec.tag, spec.steps, *told)
 
     def step_of(self, workload: Workload) -> int:
         """The step of a workload, from 1: the first that names it, or the last."""
@@ -63,12 +76,16 @@ class Steps:
         ]
 
     def has(self, workload: Workload, image: str) -> bool:
-        """Whether every place of a workload that follows the tag has the image."""
-        return all(
-            place.image.endswith(image)
+        """Whether all of a workload that follows the tag has the image."""
+        places = (
+            place.image
             for trigger in workload.triggers
             if trigger.source == self.source
             for place in trigger.places
+        )
+        builds = (each.last for each in workload.builds if each.source == self.source)
+        return all(
+            each == image or each.endswith(f"@{image}") for each in itertools.chain(places, builds)
         )
 
 

@@ -7,13 +7,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tidegate.apimachinery.meta import ObjectMeta
+from tidegate.delivery.rollouts.gates import PROGRESSING, due_gates
 from tidegate.delivery.rollouts.machine import (
     COMPLETE,
     FAILED_KEPT,
     HELD,
     HISTORY_KEPT,
     IDLE,
-    PROGRESSING,
     ROLLED_BACK,
     ROLLING_BACK,
     SUPERSEDED,
@@ -21,7 +21,6 @@ from tidegate.delivery.rollouts.machine import (
     Facts,
     Look,
     advance,
-    due_gates,
     refused,
 )
 from tidegate.kinds.rollout import (
@@ -234,6 +233,8 @@ def test_hold_leaves_the_tag_as_it_is() -> None:
     run = Run(rollout(gates=[gate(failures=1)], on_failure="Hold")).begun()
     status = run.see(NEW, looks={"ok": BAD})
     assert (status.phase, status.failed) == (HELD, [NEW])
+    assert run.see(NEW) == status
+    assert "gate ok: answered 500" in status.message
     assert run.see(NEWER).phase == PROGRESSING
 
 
@@ -288,6 +289,104 @@ def test_steps_may_be_taken_away_meanwhile() -> None:
     run.rollout.spec.steps = run.rollout.spec.steps[:1]
     assert run.see(NEW).step == 1
     assert run.see(NEW).phase == COMPLETE
+
+
+def test_a_step_that_was_taken_away_has_no_gates_to_look_at() -> None:
+    run = Run(rollout(gates=[gate()])).begun()
+    run.see(NEW, looks={"ok": GOOD})
+    run.see(NEW)
+    assert run.due() == ["ok"]
+    run.rollout.spec.steps = run.rollout.spec.steps[:1]
+    assert run.due() == []
+
+
+def test_steps_that_are_put_before_or_taken_away_let_none_be_passed() -> None:
+    first, second, third = (RolloutStep(name=each) for each in ("a", "b", "c"))
+    run = Run(rollout(first, second, third, gates=[gate()])).begun()
+    run.see(NEW, looks={"ok": GOOD})
+    assert run.see(NEW).step_name == "b"
+    run.rollout.spec.steps = [first, RolloutStep(name="new"), second, third]
+    status = run.see(NEW, looks={"ok": GOOD})
+    assert (status.step, status.step_name, status.step_updated) == (2, "new", "")
+    run.rollout.spec.steps = [RolloutStep(name="new"), second, third]
+    status = run.see(NEW, looks={"ok": GOOD})
+    assert (status.step, status.step_name) == (1, "new")
+    run.rollout.spec.steps = [RolloutStep(name="renamed")]
+    assert run.see(NEW, looks={"ok": GOOD}).step_name == "renamed"
+    run.see(NEW)
+    assert run.see(NEW, looks={"ok": GOOD}).phase == COMPLETE
+
+
+def test_a_tag_that_is_gone_ends_the_rollout_and_begins_it_anew_when_it_is_back() -> None:
+    run = Run(rollout(gates=[gate()])).begun()
+    run.see(NEW, looks={"ok": GOOD})
+    status = run.see("")
+    assert (status.phase, status.stable, status.target, status.step) == (IDLE, OLD, "", 0)
+    assert status.conditions[0].status == "False"
+    assert [each.outcome for each in status.history] == [SUPERSEDED]
+    assert run.see("", after=3600) == status
+    status = run.see(NEW, after=3600)
+    assert (status.phase, status.step) == (PROGRESSING, 1)
+    run.see("")
+    assert run.see(OLD).phase == COMPLETE
+
+
+def test_a_tag_that_is_gone_while_it_is_to_go_back_keeps_what_failed() -> None:
+    run = Run(rollout(gates=[gate(failures=1)])).begun()
+    run.see(NEW, looks={"ok": BAD})
+    assert run.see("").failed == [NEW]
+    assert run.see(NEW).phase == HELD
+
+
+def test_one_that_is_made_suspended_knows_what_is_stable_and_holds_the_next() -> None:
+    run = Run(rollout(suspend=True))
+    assert run.see(OLD).phase == COMPLETE
+    status = run.see(NEW)
+    assert (status.phase, status.stable, status.conditions[0].status) == (SUSPENDED, OLD, "False")
+    assert run.see(NEW, after=60) == status
+    run.rollout.spec.suspend = False
+    assert run.see(NEW).step == 1
+
+
+def test_time_in_which_it_is_suspended_counts_for_no_gate() -> None:
+    run = Run(rollout(deadline="10m", gates=[gate()])).begun()
+    run.see(NEW)
+    run.rollout.spec.suspend = True
+    run.see(NEW, after=5000)
+    run.rollout.spec.suspend = False
+    assert run.see(NEW).phase == PROGRESSING
+    assert run.see(NEW, after=590).phase == PROGRESSING
+    assert run.see(NEW, after=20).phase == ROLLING_BACK
+
+
+def test_one_that_is_suspended_while_the_tag_is_to_go_back_lets_it_go_back_later() -> None:
+    run = Run(rollout(gates=[gate(failures=1)])).begun()
+    run.see(NEW, looks={"ok": BAD})
+    run.rollout.spec.suspend = True
+    assert run.see(NEW).phase == SUSPENDED
+    run.rollout.spec.suspend = False
+    assert run.see(NEW).phase == ROLLING_BACK
+    assert run.see(OLD).phase == ROLLED_BACK
+
+
+def test_an_image_that_failed_and_comes_again_while_suspended_stays_held() -> None:
+    run = Run(rollout(gates=[gate(failures=1)])).begun()
+    run.see(NEW, looks={"ok": BAD})
+    run.see(OLD)
+    assert run.see(NEW).phase == HELD
+    run.rollout.spec.suspend = True
+    assert run.see(NEW).phase == HELD
+    assert run.see(NEWER).phase == SUSPENDED
+    run.see(NEW)
+    run.rollout.spec.suspend = False
+    assert run.see(NEW).phase == HELD
+    run.rollout.spec.suspend = True
+    run.see(NEWER)
+    run.rollout.spec.retry, run.rollout.metadata.generation = NEW, 2
+    run.see(NEW)
+    run.rollout.spec.suspend = False
+    status = run.see(NEW)
+    assert (status.phase, status.step) == (PROGRESSING, 1)
 
 
 def test_what_is_kept_of_the_past_is_bounded() -> None:

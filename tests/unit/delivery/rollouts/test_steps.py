@@ -5,10 +5,11 @@ import pytest
 from tests.unit.delivery.triggers import things
 from tests.unit.delivery.triggers.things import follows
 from tidegate.apimachinery.meta import ObjectMeta
-from tidegate.delivery.rollouts.machine import COMPLETE, HELD, PROGRESSING
+from tidegate.delivery.rollouts.gates import PROGRESSING
+from tidegate.delivery.rollouts.machine import COMPLETE, HELD
 from tidegate.delivery.rollouts.steps import FAILED, ROLLS_OUT, Steps, identity
 from tidegate.delivery.triggers.decision import Candidate
-from tidegate.delivery.triggers.workload import Source, Workload
+from tidegate.delivery.triggers.workload import BuildTrigger, Source, Workload
 from tidegate.kinds.rollout import Rollout, RolloutSpec, RolloutStatus, RolloutStep
 from tidegate.oci.name import RepositoryName
 
@@ -110,3 +111,15 @@ def test_workloads_of_later_steps_are_not_pending() -> None:
 def test_images_without_a_digest_are_told_apart_by_their_pull_spec() -> None:
     assert identity(NEW) == "sha256:new"
     assert identity(Candidate("docker.io/x:1", "")) == "docker.io/x:1"
+
+
+def test_a_workload_has_an_image_when_all_its_containers_and_builds_do() -> None:
+    made = steps(REST)
+    source, two = made.source, follows("host/shop/web@sha256:new")
+    both = things.workload(follows("host/shop/web@sha256:old", container="side"), two)
+    assert not made.has(both, NEW.digest)
+    assert made.has(things.workload(two, two), NEW.digest)
+    assert not made.has(workload("web", "host/shop/sha256:new"), NEW.digest)
+    built = BuildTrigger(source, {}, "host/shop/web@sha256:old")
+    assert not made.has(things.workload(builds=(built,)), NEW.digest)
+    assert made.has(things.workload(builds=(built,)), OLD.digest)
