@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from tests.certificates import Authority
 from tests.fault_proxy import FaultProxy
 from tests.faults import Corrupt, Cut, Hang, asks, too_many
 from tests.images import (
@@ -25,8 +26,8 @@ from tests.images import (
     layer,
     small_image,
 )
-from tests.server import Server, tidegate, wait_until
-from tests.tools import Outcome, run
+from tests.server import PASSWORD, USERNAME, Server, tidegate, wait_until
+from tests.tools import Outcome, must, run
 from tests.upstream import Upstream, docker_registry, second_tidegate
 
 BOTH = index(small_image("amd", "amd64"), small_image("arm", "arm64"))
@@ -394,6 +395,39 @@ def test_a_login_that_is_missing_or_wrong_is_said(world: World, tmp_path: Path) 
     assert outcome.code == 1
     assert world.ours.address in outcome.stderr
     assert world.attempt("--authfile", tmp_path / "none.json", *words).code == 2
+
+
+def test_a_login_at_a_server_of_ours_is_a_login_at_its_registry(
+    world: World, tmp_path: Path
+) -> None:
+    with world.docker.client() as client:
+        client.push("lib/ours", small_image("x"), "1")
+    environment = {"HOME": str(tmp_path), "XDG_CONFIG_HOME": str(tmp_path / "config")}
+    must(
+        *(tidegate(), "login", world.ours.url, "-u", USERNAME, "--password-stdin"),
+        environment=environment,
+        stdin=PASSWORD,
+    )
+    words = (f"{world.docker.address}/lib/ours:1", f"{world.ours.address}/shop/ours")
+    must(tidegate(), "mirror", *words, environment=environment)
+    with world.ours.client() as client:
+        client.pull("shop/ours", small_image("x"), "1")
+
+
+def test_a_registry_is_trusted_by_the_certificates_that_are_named(
+    world: World, tmp_path: Path
+) -> None:
+    with docker_registry(tmp_path / "tls", tls=True) as encrypted:
+        assert encrypted.authority is not None
+        with encrypted.client() as client:
+            client.push("lib/tls", small_image("x"), "1")
+        source, target = f"{encrypted.address}/lib/tls:1", f"oci:{tmp_path}/layout"
+        stranger = Authority(tmp_path / "stranger").certificate
+        refused = world.attempt("--ca", stranger, source, target)
+        assert refused.code == 1
+        assert "certificate" in refused.stderr, str(refused)
+        ca = f"{encrypted.address}={encrypted.authority.certificate}"
+        world.mirror("--ca", ca, source, target)
 
 
 def test_an_image_that_is_not_there_fails_alone(world: World, tmp_path: Path) -> None:

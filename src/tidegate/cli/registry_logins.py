@@ -73,12 +73,11 @@ def rules(
     """How these hosts are trusted: by what was said, and by what was said at the login.
 
     `authorities` are FILE for all, or HOST=FILE. This machine is trusted without TLS, as container
-    engines do.
+    engines do, unless certificates are named for it.
     """
-    found = RegistryRules(
-        insecure=(*insecure, *filter(_is_here, hosts)),
-        authorities=dict(_authorities(hosts, authorities)),
-    )
+    believed = dict(_authorities(hosts, authorities))
+    here = (each for each in hosts if _is_here(each) and each not in believed)
+    found = RegistryRules(insecure=(*insecure, *here), authorities=believed)
     for login in _sessions():
         parts = urlsplit(login["server"])
         if login["insecure"] or parts.scheme == "http":

@@ -148,6 +148,14 @@ def test_this_machine_needs_no_tls_and_others_do() -> None:
     assert rules(["quay.io"], ["quay.io"], ()).is_insecure(QUAY)
 
 
+def test_this_machine_is_asked_for_tls_where_certificates_are_named_for_it(home: Path) -> None:
+    (home / "ca").write_text("PEM")
+    for said in (str(home / "ca"), f"localhost:5000={home / 'ca'}"):
+        assert not rules(["localhost:5000"], (), [said]).is_insecure(
+            Location("localhost:5000", "a/b")
+        )
+
+
 def test_certificates_are_believed_for_all_hosts_or_for_one(home: Path) -> None:
     for name in ("all", "one"):
         (home / name).write_text(name)
