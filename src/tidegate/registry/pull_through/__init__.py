@@ -1,7 +1,8 @@
 """What a stream names and another registry has, served as if it were here.
 
     sources      where a blob may be had, in the name of the stream's project
-    fills        blobs on their way in: one process fetches, many clients read meanwhile
+    fill, fills  blobs on their way in: one process fetches, many clients read meanwhile
+    room         which copies are kept
     flow         the part of such a blob that one client is sent
     blobs        the blob endpoint, for what is not linked to a repository
     adopting     a copy becomes a blob of the store, where a push counts on it

@@ -25,8 +25,10 @@ from tidegate.oci.digest import Digest
 from tidegate.oci.name import RepositoryName
 from tidegate.registry.blob_answers import answered, unchanged
 from tidegate.registry.errors import BlobUnknown
-from tidegate.registry.pull_through.fills import Fill, Fills, FillStopped, NoRoom, Order
+from tidegate.registry.pull_through.fill import Fill
+from tidegate.registry.pull_through.fills import Fills
 from tidegate.registry.pull_through.flow import Flow, PassedOn, Passing, Reading
+from tidegate.registry.pull_through.orders import FillStopped, NoRoom, Order
 from tidegate.registry.pull_through.refusals import blob_refusal
 from tidegate.registry.pull_through.room import Room
 from tidegate.registry.pull_through.sources import Asking, Sources, sources_of, together
@@ -66,7 +68,7 @@ class RemoteBlobs:
         self._room = room
         self._own = own
         self._keeps = keeps
-        self._fills = Fills(cache, room.make, self._ended)
+        self._fills = Fills(cache, room, self._ended)
 
     async def pull(self, request: Request, repository: RepositoryName, digest: Digest) -> Response:
         """GET and HEAD, as `Blobs.pull`; `BlobUnknown`, `TooManyRequests`."""

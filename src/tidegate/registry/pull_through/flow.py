@@ -14,7 +14,8 @@ import os
 from collections.abc import AsyncGenerator
 from typing import Any
 
-from tidegate.registry.pull_through.fills import Fill, FillStopped, NoRoom, Order
+from tidegate.registry.pull_through.fill import Fill
+from tidegate.registry.pull_through.orders import FillStopped, NoRoom, Order
 from tidegate.registry.request import Request, Scope, Send
 from tidegate.remote.errors import ContentInvalid, RemoteError, Unavailable
 from tidegate.storage.errors import StorageError

@@ -57,25 +57,42 @@ class Room:
         self._size = size
         self._clock = clock
         self._total: int | None = None
+        self._coming = 0  # bytes of copies that are not whole yet
         self._turn = asyncio.Lock()
         self._used: set[Digest] = set()
         self._noted: Memory[Digest, bool] = Memory(_USES, clock)
 
-    async def make(self, size: int) -> bool:
-        """See to it that a copy of `size` bytes has room; False when it cannot have any."""
+    async def fits(self, size: int) -> bool:
+        """See `RoomForCopies`; nothing goes for the asking."""
         if not self._cache.is_there or (self._size and size > self._size):
             return False
+        return self._excess(size, 1.0) <= await self._known()
+
+    async def make(self, size: int) -> bool:
+        """See `RoomForCopies`."""
         async with self._turn:
-            if self._total is None:
-                self._total = (await cached.totals(self._database)).bytes
-            if self._excess(size, 1.0) > 0:
+            kept = await self._known()
+            if 0 < self._excess(size, 1.0) <= kept:
                 await self._evict(size, 1.0)
-            return self._excess(size, 1.0) <= 0
+            if self._excess(size, 1.0) > 0:
+                return False
+            self._coming += size
+            return True
+
+    def give_back(self, size: int) -> None:
+        """See `RoomForCopies`."""
+        self._coming -= size
 
     def taken(self, size: int) -> None:
         """A copy of so many bytes is kept."""
         if self._total is not None:
             self._total += size
+
+    async def _known(self) -> int:
+        """Bytes of the copies, as they were some seconds ago."""
+        if self._total is None:
+            self._total = (await cached.totals(self._database)).bytes
+        return self._total
 
     def use(self, digest: Digest) -> None:
         """A copy is read."""
@@ -125,7 +142,8 @@ class Room:
         floor = FREE_ANYWAY if self._size else FREE
         excess = int(total * floor) + size - free
         if self._size:
-            excess = max(excess, (self._total or 0) + size - int(self._size * part))
+            held = (self._total or 0) + self._coming
+            excess = max(excess, held + size - int(self._size * part))
         return excess
 
     async def _evict(self, size: int, part: float) -> int:

@@ -13,7 +13,7 @@ from tidegate.apimachinery.store import ObjectStore
 from tidegate.images.imports.keyring import keyring_of
 from tidegate.images.origins import Candidate
 from tidegate.oci.digest import Digest
-from tidegate.registry.pull_through.fills import Chunks
+from tidegate.registry.pull_through.orders import Chunks
 from tidegate.registry.request import Request
 from tidegate.remote.credentials import Keyring
 from tidegate.remote.errors import ContentInvalid, RemoteError, SourcesFailed

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 from tidegate.oci.digest import Digest
-from tidegate.registry.pull_through.fills import Order
+from tidegate.registry.pull_through.orders import Order
 from tidegate.remote.errors import RemoteError, Unavailable
 
 PIECE = 64 * 1024

@@ -13,8 +13,10 @@ import pytest
 from tests.unit.registry.pull_through.other_registry import OtherRegistry, eventually
 from tests.unit.storage.disks import small_disk
 from tidegate.oci.digest import Digest
-from tidegate.registry.pull_through.fills import Fill, Fills, FillStopped, NoRoom, Order
+from tidegate.registry.pull_through.fill import Fill
+from tidegate.registry.pull_through.fills import Fills
 from tidegate.registry.pull_through.flow import Passing, Reading
+from tidegate.registry.pull_through.orders import FillStopped, NoRoom, Order
 from tidegate.registry.request import Request
 from tidegate.remote.errors import ContentInvalid, RateLimited, Unavailable
 from tidegate.storage import layout
@@ -63,20 +65,36 @@ class World:
             return os.pread(opened.fd, opened.size, 0)
 
 
-@asynccontextmanager
-async def world(
-    root: Path, make_room: Callable[[int], Awaitable[bool]] | None = None
-) -> AsyncIterator[World]:
-    async def room(_size: int) -> bool:
+@dataclass
+class Rooms:
+    """Room for copies: as much as one likes, or `left` bytes."""
+
+    left: int = 1 << 60
+    coming: int = 0
+
+    async def fits(self, size: int) -> bool:
+        return size <= self.left + self.coming
+
+    async def make(self, size: int) -> bool:
+        if size > self.left:
+            return False
+        self.left -= size
+        self.coming += size
         return True
 
+    def give_back(self, size: int) -> None:
+        self.coming -= size
+
+
+@asynccontextmanager
+async def world(root: Path, rooms: Rooms | None = None) -> AsyncIterator[World]:
     over: list[Fill] = []
 
     async def ended(fill: Fill) -> None:
         over.append(fill)
 
     cache = BlobCache(Filesystem(root))
-    found = World(Fills(cache, make_room or room, ended), cache, over)
+    found = World(Fills(cache, rooms or Rooms(), ended), cache, over)
     try:
         yield found
     finally:
@@ -386,28 +404,44 @@ def test_room_is_made_once_a_disk_fills_up(tmp_path: Path) -> None:
     async def scenario(disk: Path) -> None:
         junk = disk / "junk"
         junk.write_bytes(bytes(1_200_000))
-        asked: list[int] = []
 
-        async def make_room(size: int) -> bool:
-            asked.append(size)
-            if len(asked) > 1:
-                junk.unlink()
-            return True
+        class Freed(Rooms):
+            async def make(self, size: int) -> bool:
+                if self.coming:
+                    junk.unlink()
+                return await super().make(size)
 
-        async with world(disk, make_room) as here:
+        rooms = Freed()
+        async with world(disk, rooms) as here:
             assert await here.read(other.order()) == CONTENT
-            assert len(asked) == 2
+        assert rooms.coming == 0
 
     with small_disk(tmp_path, "2m") as disk:
         asyncio.run(scenario(disk))
 
 
-def test_what_there_is_no_room_for_is_passed_on_and_its_end_held_back(tmp_path: Path) -> None:
-    async def none(_size: int) -> bool:
-        return False
+def test_room_that_ends_in_the_middle_ends_the_fill_there(tmp_path: Path) -> None:
+    other, size = OtherRegistry(CONTENT), len(CONTENT)
+
+    class Promised(Rooms):
+        async def fits(self, size: int) -> bool:
+            return True
 
     async def scenario() -> None:
-        async with world(tmp_path, none) as here:
+        async with world(tmp_path, Promised(size - 1)) as here:
+            reading = await here.reading(other.order())
+            position, hashed = await until_full(reading)
+            sent = bytearray(os.pread(reading.fd, position, 0))
+            await Passing(reading.fill.order, hashed).send(position, size, into(sent))
+            assert sent == CONTENT
+            reading.close()
+
+    asyncio.run(scenario())
+
+
+def test_what_there_is_no_room_for_is_passed_on_and_its_end_held_back(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with world(tmp_path, Rooms(1000)) as here:
             with pytest.raises(NoRoom):
                 await here.fills.begin(OtherRegistry(CONTENT).order())
         good, sent = OtherRegistry(CONTENT, cuts=[300_000]), bytearray()

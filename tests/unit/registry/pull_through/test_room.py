@@ -114,10 +114,25 @@ def test_what_is_larger_than_all_room_gets_none_and_costs_nobody_hers(
 ) -> None:
     async def scenario(here: World) -> None:
         kept = await here.keep(1)
+        assert not await here.room.fits(3 * SIZE + 1)
         assert not await here.room.make(3 * SIZE + 1)
+        assert await here.room.fits(3 * SIZE)
         assert here.kept(kept)
 
     play(scenario, 3 * SIZE)
+
+
+def test_what_is_coming_in_counts_until_it_is_kept_or_given_up(play: Callable[..., None]) -> None:
+    async def scenario(here: World) -> None:
+        kept = await here.keep(1)
+        assert await here.room.make(SIZE)
+        assert here.kept(kept)
+        assert not await here.room.make(2 * SIZE)
+        here.room.give_back(SIZE)
+        assert await here.room.make(2 * SIZE)
+        assert not here.kept(kept)
+
+    play(scenario, 2 * SIZE)
 
 
 def test_a_smaller_size_lets_go_of_what_is_too_much(play: Callable[..., None]) -> None:
