@@ -68,6 +68,15 @@ class Letter(NamedTuple):
     body: bytes
 
 
+HEARD = "SELECT min(told) FROM listeners"
+BEFORE = "SELECT uid, namespace, told FROM listeners WHERE told < ?"
+BEHIND = tuple(
+    f"UPDATE listeners SET told = ? WHERE told < ? AND namespace {whose} AND NOT EXISTS"  # noqa: S608
+    f" (SELECT 1 FROM outbox o WHERE {where} o.id > listeners.told)"
+    for whose, where in (("<> ''", "o.project = listeners.namespace AND"), ("= ''", ""))
+)
+"""What reads all listeners, once a minute."""
+
 _LISTENER = "uid, namespace, name, told, told_at, delivered, lost"
 _NOTED = (
     "id, project, repository, tag, number, recorded_at, image, previous, reference, how, who,"
@@ -189,31 +198,38 @@ def trim(tx: Transaction, most: int, before: float, limit: int) -> int:
     """Drop up to `limit` events: those that everybody was told of, and those beyond `most` or older
     than `before`, which count as lost where they were not told; how many went.
     """
-    ((first, newest),) = tx.fetch("SELECT min(id), max(id) FROM outbox")
+    ((first,),) = tx.fetch("SELECT min(id) FROM outbox")
+    ((newest,),) = tx.fetch("SELECT max(id) FROM outbox")  # apart: together they read the table
     if newest is None:
         return 0
-    for whose, where in (("<> ''", "o.project = listeners.namespace AND"), ("= ''", "")):
-        tx.execute(  # nothing is for it: it holds up nobody
-            f"UPDATE listeners SET told = ? WHERE told < ? AND namespace {whose} AND NOT EXISTS"  # noqa: S608
-            f" (SELECT 1 FROM outbox o WHERE {where} o.id > listeners.told)",
-            (newest, newest),
-        )
-    ((heard,),) = tx.fetch("SELECT min(told) FROM listeners")
-    ((old,),) = tx.fetch(
-        "SELECT coalesce(max(id), 0) FROM outbox WHERE recorded_at > 0 AND recorded_at < ?",
-        (before,),
-    )
-    heard = newest if heard is None else heard
-    cut = min(max(heard, newest - most, old), first + limit - 1)
+    for sql in BEHIND:  # nothing is for it: it holds up nobody
+        tx.execute(sql, (newest, newest))
+    ((heard,),) = tx.fetch(HEARD)
+    heard, bound = newest if heard is None else heard, first + limit - 1
+    cut = min(max(heard, newest - most, _old(tx, before, bound)), bound)
     if cut > heard:
         _lose(tx, cut)
     return tx.execute("DELETE FROM outbox WHERE id <= ?", (cut,))
 
 
+def _old(tx: Transaction, before: float, bound: int) -> int:
+    """The last event up to id `bound` that is older than `before`; they come in order of time."""
+    rows = tx.fetch(
+        "SELECT recorded_at FROM outbox WHERE id > ? AND recorded_at > 0 ORDER BY id LIMIT 1",
+        (bound,),
+    )
+    if rows and rows[0][0] < before:
+        return bound
+    ((last,),) = tx.fetch(
+        "SELECT coalesce(max(id), 0) FROM outbox"
+        " WHERE id <= ? AND recorded_at > 0 AND recorded_at < ?",
+        (bound, before),
+    )
+    return int(last)
+
+
 def _lose(tx: Transaction, cut: int) -> None:
-    for uid, namespace, told in tx.fetch(
-        "SELECT uid, namespace, told FROM listeners WHERE told < ?", (cut,)
-    ):
+    for uid, namespace, told in tx.fetch(BEFORE, (cut,)):
         where, params = _of(namespace)
         ((count,),) = tx.fetch(
             f"SELECT count(*) FROM outbox WHERE {where} AND id > ? AND id <= ?",  # noqa: S608

@@ -21,6 +21,7 @@ from tidegate.metastore import (
     keys,
     links,
     manifests,
+    outbox,
     paces,
     repositories,
     schema,
@@ -48,6 +49,9 @@ READS_ALL = {
     "SELECT count(*) FROM import_counts",
     import_counts.EVERY,
     changes.BEYOND,
+    outbox.HEARD,
+    outbox.BEFORE,
+    *outbox.BEHIND,
     "SELECT kid, secret, created_at, retired_at FROM keys ORDER BY created_at, kid",
 }
 """Statements that read a whole table, because it is small or asked for as a whole."""
@@ -177,6 +181,34 @@ async def use_imports(db: Database) -> None:
     await wanted_tags.named(db, app, ["one"])
 
 
+async def use_outbox(db: Database) -> None:
+    """Call every function that reads or writes what somebody is to be told."""
+    letter = outbox.Letter(1, 1.0, 1, "no", 0, "m", b"{}")
+
+    def unit(tx: Transaction) -> None:
+        outbox.tell(tx, "one", 1, 1, 2.0)
+        outbox.bury(tx, "one", letter)
+        outbox.raise_again(tx, "one")
+        outbox.raise_again(tx, "one", [1, 2])
+        outbox.settle(tx, "one", 1, 2.0)
+        outbox.lose_letters(tx, "one", 1)
+
+    for kind in ("eventsubscriptions", "clustereventsubscriptions"):
+        key = DocumentKey(f"{kind}.tidegate.io", "shop" if kind[0] == "e" else "", "one")
+        await db.write(lambda tx, at=key: document_rows.put(tx, at, at.resource, lambda _: b"{}"))  # type: ignore[misc]  # a default binds the loop variable
+    key = DocumentKey("imagestreams.image.openshift.io", "shop", "web")
+    await db.write(lambda tx: document_rows.put(tx, key, "3", lambda _: b"{}"))
+    await db.write(lambda tx: outbox.trim(tx, 0, 1.0, 5))
+    await db.write(unit)
+    await outbox.listener(db, "one")
+    await outbox.letters(db, "one", 0, 5)
+    await outbox.raised(db, "one", 5)
+    await outbox.buried(db, "one")
+    for project in ("", "shop"):
+        await outbox.after(db, project, 0, 5)
+        await outbox.waiting(db, project, 0)
+
+
 async def use_everything(db: Database) -> None:
     """Call every function of the table modules."""
     app, digest, tag = RepositoryName("shop/app"), Digest.of(b"{}"), Tag("v1")
@@ -230,6 +262,7 @@ async def use_everything(db: Database) -> None:
     await use_documents(db)
     await use_jobs(db)
     await use_imports(db)
+    await use_outbox(db)
 
 
 def test_every_statement_finds_its_rows_by_an_index(file: Path, url: str) -> None:
