@@ -1,5 +1,7 @@
 """Plain calls, for webhooks and gates."""
 
+import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -65,6 +67,19 @@ def test_errors_name_no_secret_of_the_address() -> None:
         with pytest.raises(ContentInvalid) as invalid:
             post(f"{server.url}/hook?secret=1")
         assert "secret" not in str(invalid.value)
+
+
+def dripping() -> Iterator[bytes]:
+    while True:
+        yield b"x"
+        time.sleep(0.02)
+
+
+def test_an_answer_that_drips_has_no_more_time_than_one_that_never_comes() -> None:
+    with FaultProxy() as server:
+        server.always(Answer(200, {}, dripping()))
+        with pytest.raises(Unavailable, match="no answer within"):
+            post(server.url, limit=100_000, patience=0.3)
 
 
 def test_the_same_addresses_are_refused_as_for_registries() -> None:
