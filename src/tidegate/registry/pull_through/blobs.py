@@ -108,7 +108,10 @@ class RemoteBlobs:
             copy = self.copy(digest)
             if copy is not None:
                 return copy
-        pull, sources = await self._asked(request, repository, digest)
+        try:
+            pull, sources = await self._asked(request, repository, digest)
+        except BlobUnknown:
+            return None
         for each in sources:
             try:
                 return await self._whole(pull, each)

@@ -138,7 +138,7 @@ class Fill:
             await asyncio.sleep(LINGER)
         except asyncio.CancelledError:
             self._fail(FillStopped("nobody reads it any more"))
-        except (RemoteError, StorageError, NoRoom) as error:
+        except (RemoteError, StorageError, NoRoom, FillStopped) as error:
             self._fail(error)
         except Exception as error:  # noqa: BLE001  the top of a task: its readers are told
             _LOG.exception("fetching %s from %s failed", self.order.digest, self.order.host)
@@ -159,7 +159,7 @@ class Fill:
                 self.whole = True
                 return
             else:
-                raise Unavailable(f"{self.order.digest}: what another process fetched was wrong")
+                raise FillStopped("another process gave it up")
         try:
             await self._fill()
         finally:

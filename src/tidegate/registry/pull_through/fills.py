@@ -1,4 +1,4 @@
-"""The fills of this process, by blob and registry; see `fill`."""
+"""The fills of this process, by blob and where it comes from; see `fill`."""
 
 import time
 from collections.abc import Awaitable, Callable
@@ -17,7 +17,7 @@ _SPOILED, _SPOILED_FOR = 1024, 3600.0
 
 
 class Fills:
-    """The fills of this process, by blob and registry."""
+    """The fills of this process, by blob and source."""
 
     def __init__(
         self,
@@ -33,14 +33,14 @@ class Fills:
         self._fills: dict[tuple[Digest, str], Fill] = {}
         self._spoiled: Memory[tuple[Digest, str], int] = Memory(_SPOILED, time.monotonic)
 
-    def find(self, digest: Digest, host: str) -> Fill | None:
-        """The fill of this blob from that registry, if there is one here."""
-        found = self._fills.get((digest, host))
+    def find(self, digest: Digest, source: str) -> Fill | None:
+        """The fill of this blob from that source, if there is one here."""
+        found = self._fills.get((digest, source))
         return None if found is None or found.is_over else found
 
     async def begin(self, order: Order) -> Fill:
         """The fill for this order, which perhaps others began; `NoRoom`, `StorageError`."""
-        key = (order.digest, order.host)
+        key = (order.digest, order.source)
         found = self.find(*key)
         if found is None:
             found = await self._flights.share(key, lambda: self._open(order))
@@ -51,17 +51,17 @@ class Fills:
         if not self._cache.is_there or not await self._room.fits(order.size):
             raise NoRoom(None)
         try:
-            file = await self._cache.grow(order.digest, order.host, order.size)
+            file = await self._cache.grow(order.digest, order.source, order.size)
         except StorageError as error:
             raise NoRoom(None) from error
-        key = (order.digest, order.host)
+        key = (order.digest, order.source)
         tries = self._spoiled.get(key) or 0
         fill = Fill(order, file, self._room, self._cache, self._ended, self._over, tries)
         self._fills[key] = fill
         return fill
 
     def _over(self, fill: Fill) -> None:
-        key = (fill.order.digest, fill.order.host)
+        key = (fill.order.digest, fill.order.source)
         if self._fills.get(key) is fill:
             del self._fills[key]
         if isinstance(fill.error, ContentInvalid):  # the next one begins with another source

@@ -27,7 +27,7 @@ class RoomForCopies(Protocol):
 
 
 class FillStopped(Exception):
-    """Nobody is reading any more."""
+    """It was given up, since nobody read it any more or by another process: begin again."""
 
 
 class NoRoom(Exception):
@@ -47,3 +47,8 @@ class Order:
     host: str
     fetch: Fetch
     keep: bool
+
+    @property
+    def source(self) -> str:
+        """What the bytes are of: who claims another size for them has a fill of her own."""
+        return f"{self.host} {self.size}"

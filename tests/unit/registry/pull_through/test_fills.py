@@ -28,6 +28,7 @@ from tidegate.wire.errors import AnswerBroken, ClientGone
 CONTENT = random.Random(3).randbytes(1_000_000)
 DIGEST = Digest.of(CONTENT)
 HALF = len(CONTENT) // 2
+SOURCE = f"quay.io {len(CONTENT)}"
 
 
 @dataclass
@@ -53,7 +54,7 @@ class World:
         return content
 
     def available(self) -> int:
-        fill = self.fills.find(DIGEST, "quay.io")
+        fill = self.fills.find(DIGEST, SOURCE)
         return 0 if fill is None else fill.available
 
     def copy(self, digest: Digest = DIGEST) -> bytes | None:
@@ -127,6 +128,20 @@ def test_a_hundred_readers_cost_one_reading_of_the_other_registry(tmp_path: Path
     asyncio.run(scenario())
 
 
+def test_who_claims_another_size_spoils_nothing_for_who_knows_it(tmp_path: Path) -> None:
+    good, liar = OtherRegistry(CONTENT), OtherRegistry(CONTENT, gate=0)
+
+    async def scenario() -> None:
+        async with world(tmp_path) as here:
+            order = liar.order()
+            order.size += 5
+            false = await here.reading(order)
+            assert await here.read(good.order()) == CONTENT
+            false.close()
+
+    asyncio.run(scenario())
+
+
 def test_what_is_there_is_read_while_the_rest_comes(tmp_path: Path) -> None:
     other = OtherRegistry(CONTENT, gate=100_000)
 
@@ -153,7 +168,7 @@ def test_the_last_byte_of_a_blob_with_another_digest_is_seen_by_nobody(tmp_path:
             with pytest.raises(ContentInvalid):
                 await reading.beyond(len(CONTENT) - 1)
             reading.close()
-            await eventually(lambda: here.fills.find(DIGEST, "quay.io") is None)
+            await eventually(lambda: here.fills.find(DIGEST, SOURCE) is None)
             assert here.copy() is None
             assert [each async for each in here.cache.fills()] == []
             again = await here.reading(other.order())
@@ -293,7 +308,7 @@ def test_another_process_is_followed_and_its_work_gone_on_with_when_it_dies(
 ) -> None:
     other = OtherRegistry(CONTENT)
     theirs = Filesystem(tmp_path).grow(
-        layout.fill_path(DIGEST, "quay.io"), layout.cache_path(DIGEST), len(CONTENT)
+        layout.fill_path(DIGEST, SOURCE), layout.cache_path(DIGEST), len(CONTENT)
     )
     assert theirs.take()
     theirs.resume(DIGEST)
@@ -302,7 +317,7 @@ def test_another_process_is_followed_and_its_work_gone_on_with_when_it_dies(
     async def scenario() -> None:
         async with world(tmp_path) as here:
             reading = asyncio.create_task(here.read(other.order()))
-            await eventually(lambda: here.fills.find(DIGEST, "quay.io"))
+            await eventually(lambda: here.fills.find(DIGEST, SOURCE))
             await eventually(lambda: here.available() == HALF)
             assert other.asked == []
             theirs.close()  # as the kernel does for a killed process
@@ -317,7 +332,7 @@ def test_another_process_is_followed_and_its_work_gone_on_with_when_it_dies(
 def test_what_another_process_ends_is_ended_here(tmp_path: Path) -> None:
     other = OtherRegistry(CONTENT)
     theirs = Filesystem(tmp_path).grow(
-        layout.fill_path(DIGEST, "quay.io"), layout.cache_path(DIGEST), len(CONTENT)
+        layout.fill_path(DIGEST, SOURCE), layout.cache_path(DIGEST), len(CONTENT)
     )
     assert theirs.take()
     theirs.resume(DIGEST)
@@ -325,7 +340,7 @@ def test_what_another_process_ends_is_ended_here(tmp_path: Path) -> None:
     async def scenario() -> None:
         async with world(tmp_path) as here:
             reading = asyncio.create_task(here.read(other.order()))
-            await eventually(lambda: here.fills.find(DIGEST, "quay.io"))
+            await eventually(lambda: here.fills.find(DIGEST, SOURCE))
             theirs.write(memoryview(CONTENT))
             theirs.keep()
             assert await reading == CONTENT
@@ -338,7 +353,7 @@ def test_what_another_process_ends_is_ended_here(tmp_path: Path) -> None:
 def test_what_another_process_finds_wrong_is_given_to_nobody_here(tmp_path: Path) -> None:
     other = OtherRegistry(CONTENT)
     theirs = Filesystem(tmp_path).grow(
-        layout.fill_path(DIGEST, "quay.io"), layout.cache_path(DIGEST), len(CONTENT)
+        layout.fill_path(DIGEST, SOURCE), layout.cache_path(DIGEST), len(CONTENT)
     )
     assert theirs.take()
     theirs.resume(DIGEST)
@@ -346,10 +361,10 @@ def test_what_another_process_finds_wrong_is_given_to_nobody_here(tmp_path: Path
     async def scenario() -> None:
         async with world(tmp_path) as here:
             reading = asyncio.create_task(here.read(other.order()))
-            await eventually(lambda: here.fills.find(DIGEST, "quay.io"))
+            await eventually(lambda: here.fills.find(DIGEST, SOURCE))
             theirs.write(memoryview(bytes(len(CONTENT))))
             theirs.drop()
-            with pytest.raises(Unavailable):
+            with pytest.raises(FillStopped):
                 await reading
 
     asyncio.run(scenario())
