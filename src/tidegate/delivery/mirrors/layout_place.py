@@ -191,7 +191,9 @@ class LayoutTarget(LayoutPlace):
 
     async def _receive(self, digest: Digest, size: int) -> Incoming:
         """Begin a blob; one that nobody waits for any more is let go of when it has begun."""
-        begun = asyncio.ensure_future(asyncio.to_thread(self._writable.receive, digest, size))
+        loop = asyncio.get_running_loop()
+        # no task: what ends the loop would cancel it, and lose what its thread opened
+        begun = loop.run_in_executor(None, self._writable.receive, digest, size)
         try:
             return await asyncio.shield(begun)
         except asyncio.CancelledError:
