@@ -482,3 +482,42 @@ def test_both_containers_of_a_workload_get_the_image_in_one_step(tell: Tell) -> 
         assert await told.world.image("main") == "a"
 
     tell(story)
+
+
+def test_hold_leaves_tag_and_workloads_as_they_are_until_another_image(tell: Tell) -> None:
+    async def story(told: Story, process: Rollouts) -> None:
+        told.gates.answer = BAD
+        await told.begun(on_failure="Hold")
+        assert "gate up: bad" in (await told.reach("Held")).message
+        await told.runs(canary="b", main="a")
+        told.gates.answer = GOOD
+        await told.world.push("shop/web", "1", "c")
+        await told.runs(canary="c", main="c")
+
+    tell(story)
+
+
+def test_other_tags_are_not_braked(tell: Tell) -> None:
+    async def story(told: Story, process: Rollouts) -> None:
+        told.gates.answer = NOTHING_YET
+        await told.begun()
+        await told.world.push("shop/web", "2", "a")
+        await told.world.deploy("other", entry("web:2"))
+        await told.runs(other="a")
+        await told.world.push("shop/web", "2", "b")
+        await told.runs(other="b", main="a")
+
+    tell(story)
+
+
+def test_a_suspended_rollout_asks_nothing_and_goes_on_when_it_may(tell: Tell) -> None:
+    async def story(told: Story, process: Rollouts) -> None:
+        await told.begun(suspend=True)
+        await told.reach("Suspended")
+        told.passes(3600)
+        await told.runs(canary="a", main="a")
+        assert told.gates.asked == []
+        await told.roll()
+        await told.runs(canary="b", main="b")
+
+    tell(story)
