@@ -41,6 +41,9 @@ _AT_ONCE = 50
 ABANDONED = 3600.0
 """Seconds after which a fill that nobody goes on with is removed."""
 
+COUNTED_EVERY = 60.0
+"""Seconds between counts of all copies; what this process keeps and lets go of is known at once."""
+
 
 class Room:
     """The room for copies, as one process sees it; `size` in bytes, 0 for none set."""
@@ -57,6 +60,7 @@ class Room:
         self._size = size
         self._clock = clock
         self._total: int | None = None
+        self._counted = 0.0
         self._coming = 0  # bytes of copies that are not whole yet
         self._turn = asyncio.Lock()
         self._used: set[Digest] = set()
@@ -90,7 +94,8 @@ class Room:
 
     async def _known(self) -> int:
         """Bytes of the copies, as they were some seconds ago."""
-        if self._total is None:
+        if self._total is None or self._clock() - self._counted >= COUNTED_EVERY:
+            self._counted = self._clock()
             self._total = (await cached.totals(self._database)).bytes
         return self._total
 
@@ -105,7 +110,7 @@ class Room:
         await self._note_uses()
         await self._discard_abandoned()
         async with self._turn:
-            self._total = (await cached.totals(self._database)).bytes
+            await self._known()
             return await self._evict(0, SLACK) if self._excess(0, 1.0) > 0 else 0
 
     async def reconcile(self) -> None:
