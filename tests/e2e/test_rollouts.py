@@ -8,14 +8,14 @@ import json
 import os
 import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from tests.conformance import postgresql
 from tests.e2e.conftest import Start
-from tests.e2e.rollouts import RULES, Rollouts, entry
+from tests.e2e.rollouts import RULES, Rollouts
 from tests.images import Pushable, small_image
 from tests.kube_client import KubeClient, kube_client
 from tests.registry_client import RegistryClient, client_of
@@ -127,6 +127,18 @@ class Shop(Rollouts):
         assert self.runs("canary", image)
         assert self.runs("main", image)
 
+    def went_on(self, *, good: bool) -> None:
+        """See that the second image is everywhere, or taken back, and that nothing came twice."""
+        if good:
+            self.done(TWO)
+        else:
+            self.reach("RolledBack")
+            self.wait("canary", ONE)
+        back = [] if good else ["rollback"]
+        assert [how for how, _ in self.history()] == [*back, "push", "push"]
+        outcomes = [each["outcome"] for each in self.status()["history"]]
+        assert outcomes == ["Complete" if good else "RolledBack"]
+
     def change_spec(self, name: str = "web", **spec: Any) -> None:
         path = RULES.format(self.namespace, f"rollouts/{name}")
         answer = self.rules.patch(path, {"spec": spec})
@@ -188,19 +200,6 @@ def test_a_bad_image_takes_the_tag_back_and_is_not_tried_again(
     shop.done(TWO)
 
 
-def test_hold_leaves_tag_and_workloads_as_they_are(shop: Shop, gate: Gate) -> None:
-    shop.roll(gate, onFailure="Hold")
-    gate.status = 500
-    shop.push(TWO)
-    shop.reach("Held")
-    assert shop.history()[0] == ("push", TWO.digest)
-    assert shop.runs("canary", TWO)
-    assert shop.runs("main", ONE)
-    gate.status = 200
-    shop.push(THREE)
-    shop.done(THREE)
-
-
 def test_a_newer_image_takes_the_place_of_the_one_under_way(shop: Shop, gate: Gate) -> None:
     shop.roll(gate, steps=[{"name": "c", "workloads": ["canary"], "pause": "1h"}, {"name": "r"}])
     shop.push(TWO)
@@ -215,115 +214,33 @@ def test_a_newer_image_takes_the_place_of_the_one_under_way(shop: Shop, gate: Ga
     shop.done(THREE)
 
 
-def test_a_suspended_rollout_goes_on_when_it_may(shop: Shop, gate: Gate) -> None:
-    shop.roll(gate, suspend=False)
-    gate.status = 503
-    shop.change_spec(suspend=True)
-    shop.push(TWO)
-    shop.held("canary", "RollsOut")
-    assert gate.asked == 0
-    gate.status = 200
-    shop.change_spec(suspend=False)
-    shop.done(TWO)
-
-
-def test_of_two_rollouts_of_a_tag_the_second_is_none(shop: Shop, gate: Gate) -> None:
-    shop.roll(gate)
-    shop.roll(gate, name="zweites", steps=[{"name": "all"}])
-    assert "rollout web is of web:1 already" in shop.status("zweites")["message"]
-    shop.push(TWO)
-    shop.done(TWO)
-
-
-def test_without_something_that_runs_workloads_their_state_is_never_good(
-    shop: Shop, gate: Gate
-) -> None:
-    shop.roll(gate, gates=[{"name": "out", "rolloutStatus": {}, "interval": "1s"}], deadline="2s")
-    shop.push(TWO)
-    status = shop.reach("RolledBack")
-    assert "gate out was not good in time" in status["message"]
-
-
-def test_a_private_gate_is_not_asked_unless_it_may_be(start: Start, gate: Gate) -> None:
-    server = start()
-    with client_of(server) as api, kube_client(server) as kube:
-        shop = Shop(api, kube, kube, "shop").opened()
-        shop.roll(gate)
-        shop.push(TWO)
-        assert "none that this server may call" in shop.reach("RolledBack")["message"]
-        assert gate.asked == 0
-
-
-@pytest.mark.parametrize(
-    ("bad", "field"),
-    [
-        ({"tag": "other/web:1"}, "spec.tag"),
-        ({"steps": []}, "spec.steps"),
-        ({"gates": [{"name": "x"}]}, "spec.gates[0]"),
-    ],
-)
-def test_a_rollout_that_cannot_be_is_refused(
-    shop: Shop, kube: KubeClient, bad: dict[str, Any], field: str
-) -> None:
-    spec = {"tag": "web:1", "steps": [{"name": "all"}], **bad}
-    made = {"apiVersion": "tidegate.io/v1", "kind": "Rollout", "metadata": {"name": "bad"}}
-    answer = kube.post(RULES.format(shop.namespace, "rollouts"), {**made, "spec": spec})
-    assert answer.status_code == 422, answer.text
-    assert [each["field"] for each in answer.json()["details"]["causes"]] == [field]
-
-
-Moment = Callable[[Shop, Gate], None]
-
-
-def before_the_first_step(shop: Shop, gate: Gate) -> None:
-    """At once after the push."""
-
-
-def in_the_first_step(shop: Shop, gate: Gate) -> None:
-    shop.wait("canary", TWO)
-
-
-def at_the_gate(shop: Shop, gate: Gate) -> None:
-    asked = gate.asked
-    wait_until(lambda: gate.asked > asked, what="the gate to be asked")
-
-
-def in_the_last_step(shop: Shop, gate: Gate) -> None:
-    shop.wait("main", TWO)
-
-
-@pytest.mark.parametrize(
-    ("moment", "status"),
-    [
-        (before_the_first_step, 200),
-        (in_the_first_step, 200),
-        (in_the_last_step, 200),
-        (at_the_gate, 500),
-    ],
-)
-def test_a_server_killed_in_the_middle_goes_on_where_it_was(
-    start: Start, gate: Gate, moment: Moment, status: int
+def test_a_server_killed_in_the_middle_goes_on_where_each_rollout_was(
+    start: Start, gate: Gate
 ) -> None:
     server = start(settings=PRIVATE)
+    canary, rest = {"name": "canary", "workloads": ["canary"]}, {"name": "rest"}
     with client_of(server) as api, kube_client(server) as kube:
-        shop = Shop(api, kube, kube, "shop").opened()
-        shop.roll(gate)
-        gate.status = status
-        shop.push(TWO)
-        moment(shop, gate)
+
+        def opened(name: str, **spec: Any) -> Shop:
+            shop = Shop(api, kube, kube, name).opened()
+            shop.roll(gate, **spec)
+            return shop
+
+        first = opened("first", gates=[], steps=[{**canary, "pause": "3s"}, rest])
+        last = opened("last", gates=[], steps=[canary, {**rest, "pause": "3s"}])
+        bad, begun = opened("bad"), opened("begun", gates=[])
+        gate.status = 500
+        for shop in (last, first, bad):
+            shop.push(TWO)
+        last.wait("main", TWO)
+        first.wait("canary", TWO)
+        wait_until(lambda: gate.asked, what="the gate to be asked")
+        begun.push(TWO)
     server.kill()
     server.start()
     with client_of(server) as api, kube_client(server) as kube:
-        shop = Shop(api, kube, kube, "shop")
-        if status == 200:
-            shop.done(TWO)
-            assert [how for how, _ in shop.history()] == ["push", "push"]
-        else:
-            shop.reach("RolledBack")
-            shop.wait("canary", ONE)
-            assert [how for how, _ in shop.history()] == ["rollback", "push", "push"]
-        outcomes = [each["outcome"] for each in shop.status()["history"]]
-        assert outcomes == ["Complete" if status == 200 else "RolledBack"]
+        for name in ("first", "last", "bad", "begun"):
+            Shop(api, kube, kube, name).went_on(good=name != "bad")
 
 
 def test_a_killed_worker_hands_over_to_the_other(start: Start, gate: Gate) -> None:
@@ -340,26 +257,19 @@ def test_a_killed_worker_hands_over_to_the_other(start: Start, gate: Gate) -> No
         Shop(api, kube, kube, "shop").done(TWO)
 
 
-def test_rollouts_on_postgresql(start: Start, gate: Gate) -> None:
+def test_rollouts_on_postgresql_where_private_gates_may_not_be_asked(
+    start: Start, gate: Gate
+) -> None:
     with postgresql.server() as own, own.database() as url:
-        server = start(settings={**PRIVATE, "database": url})
+        server = start(settings={"database": url})
         with client_of(server) as api, kube_client(server) as kube:
             shop = Shop(api, kube, kube, "shop").opened()
-            shop.roll(gate)
+            shop.roll(gate, gates=[])
             shop.push(TWO)
             shop.done(TWO)
-            gate.status = 500
+            up = {"name": "up", "httpGet": {"url": gate.url}, "interval": "1s", "failures": 1}
+            shop.change_spec(gates=[up])
             shop.push(THREE)
-            shop.reach("RolledBack")
+            assert "none that this server may call" in shop.reach("RolledBack")["message"]
+            assert gate.asked == 0
             shop.wait("canary", TWO)
-
-
-def test_other_triggers_of_the_project_are_not_braked(shop: Shop, gate: Gate) -> None:
-    shop.roll(gate)
-    shop.push(ONE, tag="2")
-    shop.deploy("other", entry("web:2"))
-    shop.wait("other", ONE)
-    gate.status = 500
-    shop.push(TWO, tag="2")
-    shop.wait("other", TWO)
-    assert gate.asked == 0

@@ -53,8 +53,9 @@ def report(shop: Rollouts, name: str, available: int, **condition: str) -> None:
 
 
 def status_of(shop: Rollouts) -> dict[str, Any]:
-    found: dict[str, Any] = shop.rules.read(RULES.format(shop.namespace, "rollouts/web"))
-    return found.get("status", {})
+    found = shop.rules.read(RULES.format(shop.namespace, "rollouts/web"))
+    status: dict[str, Any] = found.get("status", {})
+    return status
 
 
 def reach(shop: Rollouts, phase: str, says: str) -> dict[str, Any]:
