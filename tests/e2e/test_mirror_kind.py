@@ -180,6 +180,29 @@ def test_a_stream_is_pushed_to_another_registry(world: World) -> None:
     assert [each["digest"] for each in listed["manifests"]] == [sbom.digest]
 
 
+def test_an_imported_image_whose_blobs_are_elsewhere_is_pushed_whole(world: World) -> None:
+    project = world.project("imported")
+    world.theirs.push("org/imported", BOTH, "1")
+    wanted = {
+        "from": {"kind": "DockerImage", "name": f"{world.upstream.address}/org/imported:1"},
+        "to": {"name": "1"},
+        "importPolicy": {"insecure": True, "importMode": "PreserveOriginal"},
+    }
+    body = {
+        "apiVersion": "image.openshift.io/v1",
+        "kind": "ImageStreamImport",
+        "metadata": {"name": "web"},
+        "spec": {"import": True, "images": [wanted]},
+    }
+    answer = world.kube.make(
+        f"/apis/image.openshift.io/v1/namespaces/{project}/imagestreamimports", body
+    )
+    assert answer["status"]["images"][0]["status"].get("status") != "Failure", answer["status"]
+    path = world.mirror(project, source={"stream": "web"}, target=world.repository("out/imported"))
+    world.wait(path, "Copied")
+    world.theirs.pull("out/imported", BOTH, "1")
+
+
 def test_two_other_registries_are_kept_alike(world: World) -> None:
     project = world.project("relays")
     world.theirs.push("org/relayed", BOTH, "1")
