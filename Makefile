@@ -3,6 +3,8 @@ PYTHON ?= python3
 VENV := .venv
 PY := $(VENV)/bin/python
 SERVE_ARGS ?=
+# Test files that run at a time, each whole in one process: `make e2e AT_ONCE=1` for one by one.
+AT_ONCE ?= 2
 
 .DEFAULT_GOAL := help
 .PHONY: help venv lock serve test check floors sizes conformance clients e2e bench clean
@@ -43,7 +45,7 @@ clients: $(VENV)/.dev ## real clients as black boxes: docker, containerd, podman
 	$(PY) -m pytest tests/clients --ignore=tests/clients/test_oci_conformance.py
 
 e2e: $(VENV)/.dev ## kill -9, full disk, restart, many connections
-	$(PY) -m pytest tests/e2e
+	$(PY) -m pytest tests/e2e -n $(AT_ONCE) --dist loadfile
 
 bench: $(VENV)/.dev ## ratios to the Go registry and nginx, one table
 	$(PY) -m tests.bench $(BENCH_ARGS)

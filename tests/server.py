@@ -6,6 +6,7 @@ from the exit status, or from the files in the data directory.
 
 import contextlib
 import http.client
+import itertools
 import os
 import random
 import shutil
@@ -39,18 +40,29 @@ def wait_until(
         time.sleep(0.02)
 
 
+def _own_ports() -> Iterator[int]:
+    """Ports in turn, from a random one on; processes that share a test run have none in common."""
+    process = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    processes = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    ports = range(15000 + process, 30000, processes)
+    return itertools.islice(itertools.cycle(ports), random.randrange(len(ports)), None)
+
+
+_PORTS = _own_ports()
+
+
 def free_port() -> int:
     """A port that nobody listens on, below those the kernel gives to outgoing connections.
 
     A server that is killed and started again needs its port back; from the ephemeral range, a
     client's connection could have taken it meanwhile.
     """
-    while True:
-        port = random.randint(15000, 30000)
+    for port in _PORTS:
         with socket.socket() as probe, contextlib.suppress(OSError):
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             probe.bind(("127.0.0.1", port))
             return port
+    raise AssertionError("ports never end")
 
 
 def tidegate() -> str:

@@ -49,8 +49,7 @@ def remove(server: Server, blob: Content) -> None:
     path.unlink()
 
 
-def test_check_finds_nothing_wrong_with_what_was_pushed(start: Start, repository: str) -> None:
-    server = start()
+def test_check_finds_nothing_wrong_with_what_was_pushed(server: Server, repository: str) -> None:
     with client_of(server) as client:
         for number in range(5):
             client.push(repository, small_image(f"{number}"), f"t{number}")
@@ -62,10 +61,9 @@ def test_check_finds_nothing_wrong_with_what_was_pushed(start: Start, repository
 
 @pytest.mark.parametrize("damage", [flip_a_bit, cut_short, remove])
 def test_check_finds_damage_and_repair_makes_a_new_push_possible(
-    start: Start, repository: str, damage: Any
+    server: Server, repository: str, damage: Any
 ) -> None:
-    server = start()
-    whole, hurt = small_image("whole"), small_image("hurt")
+    whole, hurt = (small_image(f"{each} {repository}") for each in ("whole", "hurt"))
     blob = hurt.blobs[1]
     with client_of(server) as client:
         client.push(repository, whole, "whole")
@@ -84,13 +82,12 @@ def test_check_finds_damage_and_repair_makes_a_new_push_possible(
     assert checked.returncode == 0, checked.stdout + checked.stderr
 
 
-def test_check_on_a_pipe_names_digests_in_full(start: Start, repository: str) -> None:
-    server = start()
-    hurt = small_image("hurt")
+def test_check_on_a_pipe_names_digests_in_full(server: Server, repository: str) -> None:
+    hurt = small_image(f"hurt {repository}")
     with client_of(server) as client:
         client.push(repository, hurt, "1")
     flip_a_bit(server, hurt.blobs[1])
-    assert hurt.blobs[1].digest in server.check().stdout
+    assert hurt.blobs[1].digest in server.check("--repair").stdout
 
 
 def test_a_new_password_counts_at_once_and_the_old_one_no_more(
