@@ -5,6 +5,7 @@ from dataclasses import fields
 from pathlib import Path
 
 from tidegate.config import Settings
+from tidegate.registry import import_metrics, metrics, work_metrics
 from tidegate.registry.errors import ERRORS
 
 DOCS = Path(__file__).parent.parent.parent / "docs"
@@ -30,6 +31,25 @@ def test_every_dependency_has_its_line() -> None:
     names = re.findall(r'^\s+"([a-z0-9-]+)', block, re.MULTILINE)
     assert len(names) > 5
     assert [name for name in names if name.split("-")[0] not in section] == []
+
+
+def test_every_metric_is_documented_with_its_meaning() -> None:
+    text = (DOCS / "sre.md").read_text("utf-8")
+    table = text.split("<!-- metrics -->")[1].split("<!-- /metrics -->")[0]
+    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in table.splitlines()[3:]]
+    documented = {name.strip("`"): meaning for name, _, meaning in rows}
+    work = (
+        *(work_metrics.WAITING, work_metrics.WAITING_SECONDS, work_metrics.FAILING),
+        *(work_metrics.FAILURES, work_metrics.LEFT, work_metrics.CLOSED),
+        work_metrics.DEAD_LETTERS,
+    )
+    families = (metrics.BUILD, metrics.PROJECTS)
+    assert documented == {
+        **{name: meaning for name, _, meaning in families},
+        **dict(metrics.TOTALS),
+        **dict(work),
+        **dict(import_metrics.FAMILIES),
+    }
 
 
 def test_each_exception_has_one_answer_and_each_code_a_status() -> None:

@@ -44,6 +44,15 @@ async def waiting(db: Database, kind: str | None, now: float) -> list[Lane]:
     return [Lane(kind, lane, count, due) for kind, lane, count, due in rows]
 
 
+FAILING = "SELECT kind, count(*) FROM jobs WHERE attempts > 0 GROUP BY kind ORDER BY kind"
+"""Reads the table."""
+
+
+async def failing(db: Database) -> dict[str, int]:
+    """How many jobs of each kind failed when they were last done."""
+    return dict(await db.scan(FAILING))
+
+
 async def listing(
     db: Database, project: str | None, after: tuple[str, str, str], limit: int
 ) -> list[Job]:

@@ -164,6 +164,12 @@ async def buried(db: Database, uid: str) -> int:
     return int(rows[0][0])
 
 
+async def dead(db: Database) -> int:
+    """How many events nobody could be told; reads the table."""
+    ((count,),) = await db.scan("SELECT count(*) FROM dead_letters")
+    return int(count)
+
+
 def raise_again(tx: Transaction, uid: str, ids: Sequence[int] = ()) -> int:
     """Have dead letters tried again, these or all; how many."""
     if not ids:

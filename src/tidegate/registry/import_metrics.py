@@ -11,11 +11,12 @@ from collections.abc import Iterable
 from tidegate.metastore import import_counts
 from tidegate.metastore.database import Database
 from tidegate.metastore.import_counts import ImportCount
+from tidegate.registry.exposition import Sample, Type, family
 
 SUCCESSES = "openshift_imagestreamcontroller_success_count"
 ERRORS = "openshift_imagestreamcontroller_error_count"
 
-_FAMILIES = (
+FAMILIES = (
     (SUCCESSES, "Imports of tags that went well, by nobody's request."),
     (ERRORS, "Imports of tags that failed, by nobody's request."),
 )
@@ -28,20 +29,14 @@ async def lines(database: Database) -> list[str]:
 
 def shown(counts: Iterable[ImportCount]) -> list[str]:
     """The lines for these counts."""
-    found: dict[str, list[str]] = {SUCCESSES: [], ERRORS: []}
+    found: dict[str, list[Sample]] = {SUCCESSES: [], ERRORS: []}
     for each in counts:
         labels = {"scheduled": str(each.scheduled).lower(), "registry": each.registry}
         if each.reason:
             labels["reason"] = each.reason
-        text = ",".join(f'{name}="{_escaped(value)}"' for name, value in labels.items())
-        family = ERRORS if each.reason else SUCCESSES
-        found[family].append(f"{family}{{{text}}} {each.number}")
-    made = []
-    for name, meaning in _FAMILIES:
-        made += [f"# HELP {name} {meaning}", f"# TYPE {name} counter", *found[name]]
-    return made
-
-
-def _escaped(value: str) -> str:
-    """A label's value: what stands in one is said by who named the registry."""
-    return value.replace("\\", "\\\\").replace("\n", "\\n").replace('"', '\\"')
+        found[ERRORS if each.reason else SUCCESSES].append((labels, each.number))
+    return [
+        line
+        for name, meaning in FAMILIES
+        for line in family(name, Type.COUNTER, meaning, found[name])
+    ]

@@ -4,16 +4,26 @@ The figures are of the whole registry, out of its database, so that every proces
 What is counted per request comes with the metrics of the processes.
 """
 
+import time
+from collections.abc import Callable
+
 from tidegate import __version__
 from tidegate.images import adoption
 from tidegate.metastore import blobs, cached, usage
 from tidegate.metastore.database import Database
-from tidegate.registry import import_metrics
+from tidegate.registry import import_metrics, work_metrics
+from tidegate.registry.exposition import Sample, Type, family
 from tidegate.registry.response import Response
 
 _TEXT = (b"content-type", b"text/plain; version=0.0.4; charset=utf-8")
 
-_METRICS = (
+BUILD = ("imageregistry_build_info", Type.GAUGE, "The version that serves.")
+PROJECTS = (
+    "tidegate_project_storage_bytes",
+    Type.GAUGE,
+    "Bytes that a project holds alone, and that it shares with other projects.",
+)
+TOTALS = (
     ("tidegate_blobs", "Blobs whose bytes are stored, each once."),
     ("tidegate_blob_bytes", "Bytes of those blobs."),
     ("tidegate_manifests", "Manifests stored, each digest once."),
@@ -29,36 +39,32 @@ _PAGE = 1000
 class Metrics:
     """The metrics endpoint."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, clock: Callable[[], float] = time.time) -> None:
         self._database = database
+        self._clock = clock
 
     async def show(self) -> Response:
         """GET: Prometheus' text format; it reads the table of blobs once."""
         totals = await blobs.totals(self._database)
         copies = await cached.totals(self._database)
         left = await adoption.remaining(self._database)
-        lines = [
-            "# HELP imageregistry_build_info The version that serves.",
-            "# TYPE imageregistry_build_info gauge",
-            f'imageregistry_build_info{{gitVersion="{__version__}"}} 1',
-        ]
-        for (name, meaning), value in zip(_METRICS, (*totals, *copies, *left), strict=True):
-            lines += [f"# HELP {name} {meaning}", f"# TYPE {name} gauge", f"{name} {value}"]
-        lines += await self._projects()
+        lines = family(*BUILD, [({"gitVersion": __version__}, 1)])
+        for (name, meaning), value in zip(TOTALS, (*totals, *copies, *left), strict=True):
+            lines += family(name, Type.GAUGE, meaning, [({}, value)])
+        lines += family(*PROJECTS, await self._projects())
+        lines += await work_metrics.lines(self._database, self._clock())
         lines += await import_metrics.lines(self._database)
         return Response(200, [_TEXT], "\n".join([*lines, ""]).encode())
 
-    async def _projects(self) -> list[str]:
-        """What each project holds; two lines for each, out of the sums that pushes keep."""
-        name = "tidegate_project_storage_bytes"
-        meaning = "Bytes that a project holds alone, and that it shares with other projects."
-        lines = [f"# HELP {name} {meaning}", f"# TYPE {name} gauge"]
+    async def _projects(self) -> list[Sample]:
+        """What each project holds; two samples for each, out of the sums that pushes keep."""
+        samples: list[Sample] = []
         after = ""
         while page := await usage.every(self._database, after, _PAGE):
             for project, held in page:
-                lines += [
-                    f'{name}{{project="{project}",kind="alone"}} {held.alone}',
-                    f'{name}{{project="{project}",kind="shared"}} {held.shared}',
+                samples += [
+                    ({"project": project, "kind": "alone"}, held.alone),
+                    ({"project": project, "kind": "shared"}, held.shared),
                 ]
             after = page[-1][0]
-        return lines
+        return samples

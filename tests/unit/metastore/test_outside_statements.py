@@ -12,8 +12,10 @@ from tidegate.metastore import (
     cached,
     expiry,
     followed_tags,
+    job_queue,
     manifests,
     origins,
+    outbox,
     repositories,
     stream_tags,
     tag_checks,
@@ -30,6 +32,9 @@ WEB, DIGEST = RepositoryName("shop/web"), Digest.of(b"{}")
 
 READS_ALL = {
     "SELECT count(*), coalesce(sum(size), 0) FROM cached": "how much is kept, once a minute",
+    job_queue.FAILING: "how many fail, for metrics",
+    "SELECT kind, lane, count(*), min(due_at) FROM jobs": "how many wait, for metrics",
+    "SELECT count(*) FROM dead_letters": "how many there are, for metrics",
     "DELETE FROM upstreams": "a registry each, looked through once an hour",
     "SELECT host, account, ": "a registry each, listed for people",
 }
@@ -73,6 +78,9 @@ async def use_outside(db: Database) -> None:
     await db.write(keep)
     await ask(Upstreams(db, lambda: 1_000_000.0))
     await upstreams.every(db)
+    await job_queue.failing(db)
+    await job_queue.waiting(db, None, 1.0)
+    await outbox.dead(db)
     await tag_checks.find(db, WEB, "v1")
     await cached.may_read(db, WEB, DIGEST)
     await cached.hosts(db, DIGEST)
