@@ -52,6 +52,27 @@ def test_every_metric_is_documented_with_its_meaning() -> None:
     }
 
 
+def headings(text: str) -> set[str]:
+    """What a page's headings are called in links."""
+    found = re.findall(r"^#+ (.*)$", re.sub(r"```.*?```", "", text, flags=re.DOTALL), re.MULTILINE)
+    plain = [re.sub(r"\[([^]]*)\]\([^)]*\)", r"\1", each).lower() for each in found]
+    return {re.sub(r"[^\w\- ]", "", each).replace(" ", "-") for each in plain}
+
+
+def test_every_link_between_the_pages_leads_somewhere() -> None:
+    pages = [*DOCS.glob("*.md"), *DOCS.parent.glob("*.md")]
+    assert len(pages) > 10
+    for page in pages:
+        text = re.sub(r"```.*?```", "", page.read_text("utf-8"), flags=re.DOTALL)
+        for target in re.findall(r"\]\(([^)\s]+)\)", text):
+            if "://" in target:
+                continue
+            path, _, heading = target.partition("#")
+            other = page.parent / path if path else page
+            assert other.exists(), (page.name, target)
+            assert not heading or heading in headings(other.read_text("utf-8")), (page.name, target)
+
+
 def test_each_exception_has_one_answer_and_each_code_a_status() -> None:
     exceptions = [error.exception for error in ERRORS]
     assert len(exceptions) == len(set(exceptions))
