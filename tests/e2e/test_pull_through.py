@@ -215,6 +215,19 @@ def copy_of(here: World, blob: Content) -> Path:
     return here.server.data / "cache" / "sha256" / encoded[:2] / encoded
 
 
+def wait_for_bytes(here: World, blob: Content, size: int) -> None:
+    """Wait until so much of a blob has come in, which may be later than it was sent."""
+    pattern = f"sha256/{blob.digest.partition(':')[2]}-*"
+
+    def come() -> bool:
+        with contextlib.suppress(FileNotFoundError):  # whole by now
+            fills = here.server.data.joinpath("fills").glob(pattern)
+            return any(each.stat().st_size >= size for each in fills)
+        return False
+
+    wait_until(come, what=f"{size} bytes of the blob")
+
+
 def test_who_may_not_pull_makes_no_request_to_the_other_registry(here: World) -> None:
     pushable = fresh()
     repository = here.imported(pushable)
@@ -325,6 +338,7 @@ def test_a_killed_worker_leaves_its_work_to_the_other(here: World) -> None:
     ):
         lost = clients.submit(first.registry().blob, repository, blob.digest)
         here.far.wait_hanging()
+        wait_for_bytes(here, blob, 2 * MEGABYTE)
         with stream(second.registry(), repository, blob.digest) as answer:
             pieces = answer.iter_raw()
             content = next(pieces)  # of what the first one brought
@@ -346,6 +360,7 @@ def test_a_client_who_leaves_early_stops_it_and_the_next_goes_on(here: World) ->
         connection.sendall(request("GET", f"/v2/{repository}/blobs/{blob.digest}", basic()))
         here.far.wait_hanging()
         assert b" 200 " in connection.recv(100)
+        wait_for_bytes(here, blob, 3 * MEGABYTE // 2)
     assert here.registry.blob(repository, blob.digest).content == blob.data
     assert here.far.sent("blob") <= 1.1 * len(blob.data)
 

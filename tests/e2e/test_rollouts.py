@@ -166,9 +166,9 @@ def test_a_good_image_reaches_all_workloads_step_by_step(shop: Shop, gate: Gate)
     shop.roll(gate)
     shop.push(TWO)
     shop.wait("canary", TWO)
-    if gate.asked < 2:  # both looks are to be had before the next step
-        assert shop.runs("main", ONE)
-        assert shop.change("main") is not None
+    waits = shop.runs("main", ONE)
+    if gate.asked < 2:  # until both looks were had, hence also when that was read
+        assert waits
     shop.done(TWO)
     assert gate.asked >= 4
     assert shop.change("main") is None
@@ -188,7 +188,10 @@ def test_a_bad_image_takes_the_tag_back_and_is_not_tried_again(
     shop.wait("canary", ONE)
     assert shop.runs("main", ONE)
     assert shop.history()[:2] == [("rollback", ONE.digest), ("push", TWO.digest)]
-    assert any("goes back" in each["detail"] for each in audited(server, shop.namespace))
+    wait_until(
+        lambda: any("goes back" in each["detail"] for each in audited(server, shop.namespace)),
+        what="the audit line",
+    )
     asked = gate.asked
     shop.push(TWO)
     assert "failed before" in shop.reach("Held")["message"]
@@ -204,6 +207,7 @@ def test_a_newer_image_takes_the_place_of_the_one_under_way(shop: Shop, gate: Ga
     shop.roll(gate, steps=[{"name": "c", "workloads": ["canary"], "pause": "1h"}, {"name": "r"}])
     shop.push(TWO)
     shop.wait("canary", TWO)
+    wait_until(lambda: shop.change("main") is not None, what="the other to wait")
     shop.push(THREE)
     shop.wait("canary", THREE)
     assert shop.runs("main", ONE)
