@@ -141,6 +141,7 @@ class MetadataUpstreamsSuite:
             for each in (one, other):
                 assert (await each.wait("quay.io", "", NOW, counted=True))[0] > 0
             await one.failed("quay.io", "still no answer")
+            clock.now += FRESH  # as long as the other relies on what it read
             wait, _ = await other.wait("quay.io", "", NOW, counted=True)
             assert 10.0 < wait <= 20.0  # twice as long as before
             clock.now += 20.0

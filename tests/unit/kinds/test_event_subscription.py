@@ -41,7 +41,7 @@ def test_a_url_suffices() -> None:
     assert faults() == []
     found = made()
     EVENT_SUBSCRIPTIONS.strategy.prepare(found, None)
-    assert (found.spec.format, found.spec.max_attempts) == ("CloudEvents", 12)
+    assert (found.spec.format, found.spec.max_attempts) == ("CloudEvents", 15)
 
 
 def test_the_status_is_not_for_users_to_write() -> None:
