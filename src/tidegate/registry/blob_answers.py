@@ -25,7 +25,7 @@ async def answered(request: Request, digest: Digest, size: int, open_part: OpenP
     """200, or 206 for a range, 416 past the end; only a GET opens anything."""
     headers = _headers(digest)
     headers.append((b"content-type", b"application/octet-stream"))
-    window = _range(request, digest, size)
+    window = wanted_range(request, digest, size)
     status, (offset, count) = (200, (0, size)) if window is None else (206, window)
     headers.append((b"content-length", str(count).encode()))
     if window is not None:
@@ -45,7 +45,8 @@ def _headers(digest: Digest) -> Headers:
     ]
 
 
-def _range(request: Request, digest: Digest, size: int) -> tuple[int, int] | None:
+def wanted_range(request: Request, digest: Digest, size: int) -> tuple[int, int] | None:
+    """Offset and count of what is asked for; None for all of it. `RangeUnsatisfiable`."""
     header = request.header(b"range")
     if header is None or not range_applies(request, digest):
         return None

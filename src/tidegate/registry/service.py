@@ -15,18 +15,16 @@ from tidegate.auth.provisioning import Provisioning
 from tidegate.images.point_in_time import is_reserved
 from tidegate.images.proxies import Proxied
 from tidegate.images.streams.hosts import Hosts
-from tidegate.metastore import links, repositories
+from tidegate.metastore import repositories
 from tidegate.metastore.database import Database
 from tidegate.observability.audit import Audit, AuditEvent
 from tidegate.observability.request_id import REQUEST_ID
 from tidegate.observability.timestamp import rfc3339
 from tidegate.oci.digest import Digest
-from tidegate.oci.errors import NameInvalid
 from tidegate.oci.name import Reference, RepositoryName, parse_reference
 from tidegate.registry.access import (
     DELETE_IMAGES,
     READ_METRICS,
-    READS,
     Access,
     delete_names,
     needed_action,
@@ -41,6 +39,8 @@ from tidegate.registry.errors import (
 )
 from tidegate.registry.manifests import Manifests, Pusher, answered
 from tidegate.registry.metrics import Metrics
+from tidegate.registry.mounts import Mounts
+from tidegate.registry.names import NAMESPACE, Names
 from tidegate.registry.pull_through.service import PullThrough
 from tidegate.registry.referrers import Referrers
 from tidegate.registry.repositories import Repositories
@@ -58,17 +58,11 @@ _LOG = logging.getLogger(__name__)
 
 NOWHERE = Hosts()
 
-_HOLDERS = 20
-"""Repositories looked at for a mount that names no source."""
-
 CLIENT_GONE = 499
 """Status in the audit log of a request whose client did not wait for the answer."""
 
 BROKEN = 502
 """Status in the audit log of an answer whose rest another registry did not give."""
-
-NAMESPACE = "ns"
-"""Query parameter that names the registry which is mirrored (distribution-spec, "Pulling")."""
 
 
 @dataclass(slots=True)
@@ -115,6 +109,8 @@ class Registry:
     ) -> None:
         """`through` has what is named here and kept in other registries."""
         self._through = through
+        self._names = Names(through)
+        self._mounts = Mounts(database, access, through)
         self.uploads = Uploads(database, store, UploadIds(keys))
         self._database = database
         self._access = access
@@ -220,7 +216,9 @@ class Registry:
             exchange.action = "prune"
             await self._access.require_everywhere(request, exchange.identity, DELETE_IMAGES)
         else:
-            await self._name(exchange)
+            exchange.repository, exchange.proxied = await self._names.read(
+                request, route.repository
+            )
             exchange.action = needed_action(route.endpoint, request.method)
             await self._require(exchange)
         handler = methods.get(request.method)
@@ -228,37 +226,8 @@ class Registry:
             allow = ", ".join(methods).encode()
             raise MethodNotAllowed(f"{request.method} is not for this", [(b"allow", allow)])
         if exchange.action == "push":
-            await self._require_no_mirror(exchange)
+            await self._names.require_no_mirror(exchange.repository.project)
         return await handler(exchange)
-
-    async def _name(self, exchange: Exchange) -> None:
-        """Which repository is meant: of two parts, or of any depth where a registry is mirrored."""
-        name, request = exchange.route.repository, exchange.request
-        if self._through is None:
-            exchange.repository = RepositoryName.parse(name)
-            return
-        projects = self._through.projects
-        host = request.parameter(NAMESPACE) if request.method in READS else None
-        if host is not None or name.count("/") != 1:
-            await projects.catch_up()
-        elif not projects.is_ready:
-            await projects.ready()
-        found = projects.proxied(name) if host is None else projects.answering(name, host)
-        exchange.proxied = found
-        exchange.repository = RepositoryName.parse(name) if found is None else found.repository
-
-    async def _require_no_mirror(self, exchange: Exchange) -> None:
-        """A project that mirrors a registry has what that has, and is pushed to by nobody."""
-        if self._through is None:
-            return
-        await self._through.projects.catch_up()
-        project = exchange.repository.project
-        proxy = self._through.projects.of(project)
-        if proxy is not None:
-            raise MethodNotAllowed(
-                f"project {project} mirrors {proxy.host}: push to another project, or to"
-                f" {proxy.host} itself"
-            )
 
     async def _require(self, exchange: Exchange) -> None:
         """The rights of a request on one repository."""
@@ -345,41 +314,12 @@ class Registry:
         digest = Digest.parse(wanted) if wanted is not None else None
         await self._make(exchange)
         if digest is not None:
-            size = await self._mountable(exchange, digest)
+            repository, identity = exchange.repository, exchange.identity
+            size = await self._mounts.find(exchange.request, identity, repository, digest)
             if size is not None:
                 exchange.action = "mount"
                 return await self.uploads.mount(exchange.repository, digest, size)
         return await self.uploads.start(exchange.request, exchange.repository)
-
-    async def _mountable(self, exchange: Exchange, digest: Digest) -> int | None:
-        """Size of the blob if some repository that the client may pull from holds it."""
-        for source in await self._sources(exchange.request, digest):
-            size = await links.size(self._database, source, digest)
-            copied = size is None and await self._has_copy(source, digest)
-            if (size is not None or copied) and await self._access.may_mount(
-                exchange.request, exchange.identity, source, exchange.repository
-            ):
-                if self._through is not None and copied:
-                    return await self._through.adopting.store_copy(digest)
-                return size
-        return None
-
-    async def _has_copy(self, source: RepositoryName, digest: Digest) -> bool:
-        return self._through is not None and await self._through.adopting.has_copy(source, digest)
-
-    async def _sources(self, request: Request, digest: Digest) -> list[RepositoryName]:
-        """Where a mount may come from: `from`, or without one whoever holds the blob.
-
-        A name that tidegate does not accept holds nothing: clients offer sources that they know
-        from other registries.
-        """
-        named = request.parameter("from")
-        if named is None:
-            return await links.holders(self._database, digest, _HOLDERS)
-        try:
-            return [RepositoryName.parse(named)]
-        except NameInvalid:
-            return []
 
     def _record(self, exchange: Exchange, started: float, status: int, sent: int) -> None:
         request = exchange.request

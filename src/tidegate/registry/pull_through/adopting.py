@@ -6,6 +6,7 @@ other registry and of copies: so the blob is put into the store, and linked as a
 """
 
 import asyncio
+import logging
 import time
 import uuid
 from collections.abc import Sequence
@@ -14,11 +15,14 @@ from tidegate.images import incoming
 from tidegate.metastore import cached, projects
 from tidegate.metastore.database import Database, Transaction
 from tidegate.oci.digest import Digest
+from tidegate.oci.errors import DigestMismatch
 from tidegate.oci.name import RepositoryName
 from tidegate.registry.pull_through.blobs import RemoteBlobs
 from tidegate.registry.request import Request
 from tidegate.storage.blobs import BlobStore, OpenBlob
 from tidegate.storage.errors import StorageError
+
+_LOG = logging.getLogger(__name__)
 
 
 class Adopting:
@@ -40,9 +44,15 @@ class Adopting:
         return True
 
     async def store_copy(self, digest: Digest) -> int | None:
-        """Put a copy into the store; how many bytes it has, None when it has gone."""
+        """Put a copy into the store; how many bytes it has, None when it cannot be."""
         copy = self._blobs.copy(digest)
-        return None if copy is None else await self._put(copy, digest)
+        if copy is None:
+            return None
+        try:
+            return await self._put(copy, digest)
+        except (StorageError, DigestMismatch) as error:
+            _LOG.warning("the copy of %s is not taken over: %s", digest, error)
+            return None
 
     async def adopt(
         self, request: Request, repository: RepositoryName, digests: Sequence[Digest]
@@ -60,7 +70,8 @@ class Adopting:
                 return False
             try:
                 size = await self._put(found, digest)
-            except StorageError:
+            except (StorageError, DigestMismatch) as error:
+                _LOG.warning("the copy of %s is not taken over: %s", digest, error)
                 return False
             await self._link(repository, digest, size)
         return True

@@ -23,7 +23,7 @@ from tidegate.metastore.database import Database, Transaction
 from tidegate.metastore.errors import MetastoreError
 from tidegate.oci.digest import Digest
 from tidegate.oci.name import RepositoryName
-from tidegate.registry.blob_answers import answered, unchanged
+from tidegate.registry.blob_answers import answered, unchanged, wanted_range
 from tidegate.registry.errors import BlobUnknown
 from tidegate.registry.pull_through.fill import Fill
 from tidegate.registry.pull_through.fills import Fills
@@ -187,6 +187,7 @@ class RemoteBlobs:
 
     async def _flowing(self, pull: "_Pull", sources: Sources, order: Order) -> Response:
         """The answer whose body is what comes in, from its first byte on."""
+        wanted_range(pull.request, pull.digest, order.size)  # one that has none starts nothing
         for _ in range(_TRIES):
             try:
                 reading = await self._join(pull, sources, order)
