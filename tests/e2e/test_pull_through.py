@@ -352,6 +352,30 @@ def test_a_killed_worker_leaves_its_work_to_the_other(here: World) -> None:
     wait_until(lambda: len(here.server.worker_ids()) == 2, what="another worker")
 
 
+def test_what_came_before_a_kill_of_the_whole_server_is_gone_on_with(here: World) -> None:
+    pushable = fresh(8 * MEGABYTE)
+    repository, blob = here.imported(pushable), layer_of(pushable)
+    here.far.when(asks("blob", "GET"), Hang(after=3 * MEGABYTE), times=1)
+    with concurrent.futures.ThreadPoolExecutor(1) as clients:
+        lost = clients.submit(here.registry.blob, repository, blob.digest)
+        here.far.wait_hanging()
+        wait_until(lambda: coming(here, blob) > MEGABYTE, what="some of the blob")
+        here.server.kill()
+        with pytest.raises(httpx.TransportError):
+            lost.result()
+    here.server.start()
+    assert here.registry.blob(repository, blob.digest).content == blob.data
+    taken_up = here.far.seen("blob", "GET")[-1].headers["range"]
+    assert MEGABYTE < int(taken_up.removeprefix("bytes=").removesuffix("-")) <= 3 * MEGABYTE
+
+
+def coming(here: World, blob: Content) -> int:
+    """Bytes of a blob that is on its way."""
+    fills = here.server.data / "fills" / "sha256"
+    found = list(fills.glob(f"{blob.digest.partition(':')[2]}-*"))
+    return found[0].stat().st_size if found else 0
+
+
 def test_a_client_who_leaves_early_stops_it_and_the_next_goes_on(here: World) -> None:
     pushable = fresh(8 * MEGABYTE)
     repository, blob = here.imported(pushable), layer_of(pushable)
