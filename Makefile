@@ -5,6 +5,7 @@ PY := $(VENV)/bin/python
 SERVE_ARGS ?=
 # Test files that run at a time, each whole in one process: `make e2e AT_ONCE=1` for one by one.
 AT_ONCE ?= 2
+PYTEST := $(PY) -m pytest -n $(AT_ONCE) --dist loadfile
 
 .DEFAULT_GOAL := help
 .PHONY: help venv lock serve test check floors sizes conformance clients e2e bench clean
@@ -29,7 +30,7 @@ serve: $(VENV)/.runtime ## start the registry on 127.0.0.1:5000 (TLS on 127.0.0.
 	@exec $(VENV)/bin/tidegate serve --tls-listen 127.0.0.1:6443 $(SERVE_ARGS)
 
 test: $(VENV)/.dev ## unit tests and the embedded conformance suites
-	$(PY) -m pytest tests/unit tests/conformance
+	$(PYTEST) tests/unit tests/conformance
 
 check: $(VENV)/.dev ## format, lint, types, import floors
 	$(VENV)/bin/ruff format --check .
@@ -42,10 +43,10 @@ conformance: $(VENV)/.dev ## the OCI distribution conformance program (a Go modu
 	$(PY) -m pytest tests/clients/test_oci_conformance.py
 
 clients: $(VENV)/.dev ## real clients as black boxes: docker, containerd, podman, skopeo, buildah, crane, oras, regctl, helm
-	$(PY) -m pytest tests/clients --ignore=tests/clients/test_oci_conformance.py
+	$(PYTEST) tests/clients --ignore=tests/clients/test_oci_conformance.py
 
 e2e: $(VENV)/.dev ## kill -9, full disk, restart, many connections
-	$(PY) -m pytest tests/e2e -n $(AT_ONCE) --dist loadfile
+	$(PYTEST) tests/e2e
 
 bench: $(VENV)/.dev ## ratios to the Go registry and nginx, one table
 	$(PY) -m tests.bench $(BENCH_ARGS)

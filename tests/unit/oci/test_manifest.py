@@ -110,7 +110,7 @@ def test_layers_may_be_null_as_go_writes_an_empty_list() -> None:
         (image(mediaType=2), None, "string"),
         (image(), mediatype.OCI_INDEX, "Content-Type"),
         (image(mediaType="text/plain"), None, "no manifest type"),
-        ({"schemaVersion": 1}, next(iter(mediatype.DOCKER_SCHEMA1)), "schema 1"),
+        ({"schemaVersion": 1}, min(mediatype.DOCKER_SCHEMA1), "schema 1"),
         (image(config=None), None, "config"),
         (image(config={}), None, "mediaType"),
         (image(layers={}), None, "list"),
