@@ -1,7 +1,8 @@
 """Says when rollouts are to be looked at: when they or their streams change, and while one goes on.
 
 Runs beside triggers, in the process that leads (`leadership`), and begins before them: workloads
-are not given what a rollout holds back.
+are not given what a rollout holds back. Nothing is decided before all workloads were read: a step
+whose workloads are not known yet would have none that waits, and be over.
 """
 
 import asyncio
@@ -101,7 +102,8 @@ class Rollouts:
                 await asyncio.sleep(REFRESH_SECONDS)
 
     async def _work(self) -> None:
-        """Look at one rollout after the other."""
+        """Look at one rollout after the other, once it is known which workloads there are."""
+        await self._triggers.all_known()
         queue = self._queue
         while True:
             key = await queue.take()

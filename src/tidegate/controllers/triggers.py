@@ -102,8 +102,14 @@ class Triggers:
         self._stir = asyncio.Event()
         self._missed = False
         self._gone: dict[str, set[WorkloadKey]] = {}
+        self._unread: set[str] = set()
+        self._all_known = asyncio.Event()
         self._leads = False
         self._follows = False
+
+    async def all_known(self) -> None:
+        """Wait until all workloads that there are were read, by who leads."""
+        await self._all_known.wait()
 
     def followers(self, source: Source) -> list[Workload]:
         """The workloads of the tag's own project that follow it, unless policies choose others."""
@@ -136,6 +142,7 @@ class Triggers:
         self._reconciler, self._queue = self._make(), WorkQueue(self._clock)
         self._moved.clear()
         self._gone.clear()
+        self._unread = {*self._targets.resources}
         self._missed, self._leads = False, True
         if not self._follows:  # which nothing ends; while another leads it is told to nobody
             resources = (IMAGE_STREAMS.key, *rules.RESOURCES, *_RIGHTS)
@@ -151,6 +158,7 @@ class Triggers:
                     tasks.create_task(self._work())
         finally:
             self._leads = False
+            self._all_known.clear()
 
     def _see(self, key: WorkloadKey, workload: Workload | None) -> None:
         if self._reconciler.seen(key, workload):
@@ -163,6 +171,9 @@ class Triggers:
                 self._see(key, None)
         self._gone[resource] = there
         self._stir.set()
+        self._unread.discard(resource)
+        if not self._unread:
+            self._all_known.set()
 
     def _apply(self, change: Change) -> None:
         if not self._leads:

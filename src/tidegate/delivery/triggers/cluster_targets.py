@@ -7,7 +7,7 @@ the object stays as it is, and who wrote meanwhile is not overwritten.
 import asyncio
 import logging
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -54,6 +54,11 @@ class ClusterTargets:
     def __init__(self, client: ClusterClient, clock: Callable[[], float]) -> None:
         self._client = client
         self._clock = clock
+
+    @property
+    def resources(self) -> Collection[str]:
+        """See `Targets`; one that the cluster does not have is told of as empty."""
+        return SHAPES.keys()
 
     async def follow(self, seen: Seen, synced: Synced) -> None:
         """See `Targets`."""

@@ -7,7 +7,7 @@ generation counts and their field managers are kept, as for any client.
 import asyncio
 import time
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -67,6 +67,11 @@ class StoredTargets:
         self._missed = asyncio.Event()
         self._listed: set[WorkloadKey] = set()
         self._follows = False
+
+    @property
+    def resources(self) -> Collection[str]:
+        """See `Targets`."""
+        return RESOURCES
 
     async def follow(self, seen: Seen, synced: Synced) -> None:
         """See `Targets`."""

@@ -4,7 +4,7 @@ Both implementations tell of every workload that has triggers, and of each chang
 to what they told of, or not at all.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import NamedTuple, Protocol
 
 from tidegate.delivery.triggers.planning import Edit
@@ -41,6 +41,11 @@ class Note(NamedTuple):
 
 class Targets(Protocol):
     """Where workloads are."""
+
+    @property
+    def resources(self) -> Collection[str]:
+        """Those whose workloads are told of."""
+        ...
 
     async def follow(self, seen: Seen, synced: Synced) -> None:
         """Tell of every workload, then of each change, until cancelled.

@@ -20,7 +20,9 @@ from tidegate.controllers.rollouts import Rollouts
 from tidegate.delivery.rollouts import driving as driving_module
 from tidegate.delivery.rollouts.driving import Driving
 from tidegate.delivery.rollouts.machine import Look
+from tidegate.delivery.triggers.stored_targets import StoredTargets
 from tidegate.delivery.triggers.tags import Tags
+from tidegate.delivery.triggers.targets import Seen
 from tidegate.delivery.triggers.workload import Workload
 from tidegate.images.kinds.image_stream import IMAGE_STREAMS, ImageStream
 from tidegate.images.streams.hosts import Hosts
@@ -73,12 +75,15 @@ class Story:
         self.gates = Gates()
         self.leading: list[Rollouts] = []
 
-    def process(self) -> Rollouts:
+    def process(
+        self, kind: type[Driving] = Driving, targets: StoredTargets | None = None
+    ) -> Rollouts:
         """One that may lead."""
         made = self.world
         tags = Tags(made.database, Hosts(HOST, ""))
-        driving = Driving(made.store, made.database, tags, made.audit, made.clock)
-        process = Rollouts(made.store, driving, made.triggers(driving), self.gates, made.clock)
+        driving = kind(made.store, made.database, tags, made.audit, made.clock)
+        triggers = made.triggers(driving, targets=targets)
+        process = Rollouts(made.store, driving, triggers, self.gates, made.clock)
         self.leading.append(process)
         return process
 
@@ -247,6 +252,36 @@ def test_who_takes_over_goes_on_where_the_one_before_was(tell: Tell) -> None:
             await told.runs(main="b")
             status = await told.reach("Complete")
         assert [each.outcome for each in status.history] == ["Complete"]
+
+    tell(story)
+
+
+def test_who_takes_over_decides_nothing_before_all_workloads_are_known(tell: Tell) -> None:
+    """None that is known would be none that waits: each step would be over at once."""
+
+    async def story(told: Story, process: Rollouts) -> None:
+        told.gates.answer = NOTHING_YET
+        await told.begun()
+        await told.runs(canary="b")
+        read: set[str] = set()
+        decided: list[set[str]] = []
+
+        class Reading(StoredTargets):
+            async def _tell_all(self, resource: str, seen: Seen) -> None:
+                await super()._tell_all(resource, seen)
+                read.add(resource)
+
+        class Deciding(Driving):
+            async def drive(self, key: Key, *others: Any) -> float | None:
+                decided.append(set(read))
+                return await super().drive(key, *others)
+
+        targets = told.world.targets()
+        targets.__class__ = Reading
+        async with leading(told.process(Deciding, targets)):
+            told.gates.answer = GOOD
+            await told.runs(main="b")
+        assert decided[0] == {*targets.resources}
 
     tell(story)
 

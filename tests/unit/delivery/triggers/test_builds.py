@@ -36,6 +36,7 @@ class Cluster:
         self.refuses = 0
         self.last = ""
         self.seen: Seen | None = None
+        self.resources = (BUILD_CONFIGS.resource,)
 
     async def follow(self, seen: Seen, synced: Synced) -> None:
         self.seen = seen
@@ -81,8 +82,8 @@ def told(directory: Path, cluster: Cluster, takeover: Sequence[str]) -> None:
             triggers.look_at_all("shop")
             await made.push("shop/web", "1", "b")
             await until(built(cluster, "a", "b"))
+        await made.push("shop/web", "1", "c")
         async with acting(made.triggers(targets=cluster)):
-            await made.push("shop/web", "1", "c")
             await until(built(cluster, "a", "b", *takeover))
 
     async def run() -> None:
