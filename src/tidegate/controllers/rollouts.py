@@ -104,6 +104,7 @@ class Rollouts:
     async def _work(self) -> None:
         """Look at one rollout after the other, once it is known which workloads there are."""
         await self._triggers.all_known()
+        self._driving.begin()
         queue = self._queue
         while True:
             key = await queue.take()

@@ -68,12 +68,17 @@ class Driving:
         self._audit = audit
         self._clock = clock
         self._known = Known()
+        self._since = 0.0
 
     async def load(self) -> list[Key]:
         """Read every rollout; where they are."""
         listing = await self._store.list(ROLLOUTS.key)
         self._known.reset(listing.documents)
         return list(self._known)
+
+    def begin(self) -> None:
+        """Somebody looks at rollouts from now on."""
+        self._since = self._clock()
 
     def apply(self, change: Change, following: Following) -> list[Key]:
         """Be told of a rollout that has changed; those to look at, with others of its tag."""
@@ -136,10 +141,10 @@ class Driving:
             lookout.forget(key)
             held = (set(following.reasons(each.key)) for each in pending)
             blocked = any(each - {ROLLS_OUT, FAILED} for each in held)
-            return Facts(image, [each.name for each in pending], blocked)
+            return Facts(image, [each.name for each in pending], blocked, since=self._since)
         now = [each for each in workloads if steps.step_of(each) == status.step]
         due = due_gates(rollout, self._clock())
-        return Facts(image, looks=lookout.seen(key, rollout, due, now))
+        return Facts(image, looks=lookout.seen(key, rollout, due, now), since=self._since)
 
     async def _named(self, source: Source) -> str:
         """What a tag names, "" for nothing."""

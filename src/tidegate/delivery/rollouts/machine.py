@@ -60,7 +60,7 @@ class Facts:
 
     `pending` are workloads of the steps so far that have not got it; `blocked` says that others
     than this rollout hold one of them back. `looks` are by gate. `refused` is why the tag cannot go
-    back.
+    back. `since` is from when on somebody looks: no deadline is over for that nobody did.
     """
 
     image: str
@@ -68,6 +68,7 @@ class Facts:
     blocked: bool = False
     looks: Mapping[str, Look] = field(default_factory=dict)
     refused: str = ""
+    since: float = 0.0
 
 
 def advance(rollout: Rollout, facts: Facts, now: float) -> RolloutStatus:
@@ -178,7 +179,7 @@ def _progressed(rollout: Rollout, status: RolloutStatus, facts: Facts, now: floa
         status = replace(status, step_updated=rfc3339_seconds(now))
     gates = gates_of(rollout, status.step)
     status = replace(status, gates=[_seen(each, status, facts.looks, now) for each in gates])
-    return _judged(rollout, status, step, now)
+    return _judged(rollout, status, step, facts.since, now)
 
 
 def _updating(rollout: Rollout, status: RolloutStatus, facts: Facts, now: float) -> RolloutStatus:
@@ -187,7 +188,8 @@ def _updating(rollout: Rollout, status: RolloutStatus, facts: Facts, now: float)
         status = replace(status, step_started=rfc3339_seconds(now))
         message = f"step {status.step_name}: policies hold {named} back"
         return _said(status, PROGRESSING, message, now)
-    if now > epoch_seconds(status.step_started) + seconds_of(rollout.spec.deadline):
+    begun = max(epoch_seconds(status.step_started), facts.since)
+    if now > begun + seconds_of(rollout.spec.deadline):
         return _failed(rollout, status, f"{named} did not get the image in time", now)
     message = f"step {status.step_name}: {named} gets the image"
     return _said(replace(status, step_updated=""), PROGRESSING, message, now)
@@ -211,7 +213,7 @@ def _seen(
 
 
 def _judged(
-    rollout: Rollout, status: RolloutStatus, step: RolloutStep, now: float
+    rollout: Rollout, status: RolloutStatus, step: RolloutStep, since: float, now: float
 ) -> RolloutStatus:
     gates = gates_of(rollout, status.step)
     by_name = {each.name: each for each in status.gates}
@@ -221,7 +223,7 @@ def _judged(
     open_ = [each.name for each in gates if by_name[each.name].successes < each.successes]
     pause = epoch_seconds(status.step_updated) + (seconds_of(step.pause) if step.pause else 0)
     if open_:
-        if now > pause + seconds_of(rollout.spec.deadline):
+        if now > max(pause, since) + seconds_of(rollout.spec.deadline):
             return _failed(rollout, status, f"gate {open_[0]} was not good in time", now)
         message = f"step {step.name}: waits for gate {', '.join(open_)}"
         return _said(status, PROGRESSING, message, now)

@@ -71,9 +71,10 @@ class Run:
         looks: Mapping[str, Look] | None = None,
         blocked: bool = False,
         why: str = "",
+        since: float = 0.0,
     ) -> RolloutStatus:
         self.now += after
-        facts = Facts(image, pending, blocked, looks or {}, why)
+        facts = Facts(image, pending, blocked, looks or {}, why, since)
         self.rollout.status = advance(self.rollout, facts, self.now)
         return self.rollout.status
 
@@ -271,6 +272,16 @@ def test_somebody_takes_the_tag_back_by_hand() -> None:
     status = run.see(OLD)
     assert (status.phase, status.target) == (COMPLETE, "")
     assert [each.outcome for each in status.history] == [SUPERSEDED]
+
+
+@pytest.mark.parametrize("pending", [("a",), ()], ids=["workloads", "gates"])
+def test_an_hour_in_which_nobody_looked_is_not_the_images_fault(pending: tuple[str, ...]) -> None:
+    run = Run(rollout(deadline="10m", gates=[gate()])).begun()
+    run.see(NEW, pending=pending)
+    again = run.now + 3600
+    assert run.see(NEW, after=3600, pending=pending, since=again).phase == PROGRESSING
+    assert run.see(NEW, after=599, pending=pending, since=again).phase == PROGRESSING
+    assert run.see(NEW, after=2, pending=pending, since=again).phase == ROLLING_BACK
 
 
 def test_a_suspended_rollout_stays_where_it_is_and_its_deadline_begins_anew() -> None:
