@@ -7,10 +7,27 @@ from typing import Any
 import pytest
 
 from tests.e2e.attacking import VAULT, Scene, account_token, attacked, bearer
-from tests.images import small_image
+from tests.images import digest_of, small_image
 from tests.kube_client import CORE, PROJECTS, RBAC, USERS, project, role_binding
-from tests.registry_client import client_of
+from tests.registry_client import client_of, error_codes
 from tests.server import wait_until
+
+TIDEGATE = "/apis/tidegate.io/v1"
+STEPS = [{"name": "all"}]
+OUTWARD = {
+    "eventsubscriptions": {"url": "https://registry.example.com/hook", "suspend": True},
+    "imageapprovals": {"image": f"sha256:{64 * 'a'}"},
+    "mirrors": {
+        "source": {"repository": "registry.example.com/org/app"},
+        "target": {"stream": "app"},
+        "suspend": True,
+    },
+    "rollouts": {"tag": "app:1", "steps": STEPS, "suspend": True},
+    "triggerpolicies": {"requiresApproval": True},
+}
+"""What a project may have that tells others, or acts for it."""
+
+HALF = b"half a secret"
 
 _names = (f"n{number}" for number in itertools.count())
 
@@ -99,6 +116,9 @@ def test_who_gets_a_freed_name_finds_nothing_of_what_was_there(scene: Scene, nam
     scene.alice.make(
         f"{RBAC}/namespaces/{freed}/rolebindings", role_binding("given", "edit", "alice")
     )
+    for kind, spec in OUTWARD.items():
+        body = {"metadata": {"name": "hers"}, "spec": spec}
+        scene.alice.make(f"{TIDEGATE}/namespaces/{freed}/{kind}", body)
     account = account_token(scene.alice, freed, "builder")
     with scene.registry("alice") as alices:
         alices.push(f"{freed}/app", old, "1")
@@ -110,7 +130,7 @@ def test_who_gets_a_freed_name_finds_nothing_of_what_was_there(scene: Scene, nam
             alices.http.delete(f"/v2/{freed}/app/blobs/{extra.blobs[1].digest}").status_code == 202
         )
         upload = alices.open_upload(f"{freed}/app")
-        assert alices.append(upload, b"half a secret").status_code == 202
+        assert alices.append(upload, HALF).status_code == 202
     assert scene.alice.delete(f"{PROJECTS}/projects/{freed}").status_code == 200
     wait_until(
         lambda: scene.admin.get(f"{CORE}/namespaces/{freed}").status_code == 404,
@@ -138,10 +158,18 @@ def test_who_gets_a_freed_name_finds_nothing_of_what_was_there(scene: Scene, nam
             assert registry.manifest(f"{freed}/app", image.digest).status_code == 404
         assert registry.http.get(f"/v2/{freed}/app/tags/list").status_code in (200, 404)
         assert "old" not in registry.http.get(f"/v2/{freed}/app/tags/list").text
-        assert registry.status(upload).status_code == 404
-        assert registry.close_upload(upload, old.blobs[0].digest).status_code == 404
+        # an id is good for an hour, in a repository of that name; of the bytes there is none
+        assert registry.status(upload).headers["range"] == "0-0"
+        answer = registry.close_upload(upload, digest_of(HALF))
+        assert error_codes(answer) in (["DIGEST_INVALID"], ["BLOB_UPLOAD_UNKNOWN"])
+        assert registry.close_upload(upload, old.blobs[0].digest).status_code in (400, 404)
+        assert not registry.has_blob(f"{freed}/app", digest_of(HALF))
         assert nobody.manifest(f"{freed}/app", "1").status_code == 401
     assert scene.mallory.get(f"{CORE}/namespaces/{freed}/secrets/s").status_code == 404
+    for kind in (*OUTWARD, "imagechanges"):
+        assert scene.mallory.read(f"{TIDEGATE}/namespaces/{freed}/{kind}")["items"] == []
+    jobs = scene.mallory.read(f"{TIDEGATE}/namespaces/{freed}/backgroundjobs")["items"]
+    assert not [each for each in jobs if "hers" in each["metadata"]["name"]]
     # and whoever had rights there before has none
     assert scene.alice.get(f"{CORE}/namespaces/{freed}/secrets").status_code == 403
     with bearer(scene, account) as ghost:
