@@ -397,8 +397,13 @@ def test_a_tag_that_becomes_a_reference_begins_anew_and_goes_back_to_a_digest(te
         told.gates.answer = NOTHING_YET
         await told.begun()
         await told.runs(canary="b")
-        told.gates.answer = BAD
         await told.move("quay.io/other/web:9")
+
+        async def seen() -> bool:
+            return (await told.status()).target == "quay.io/other/web:9"
+
+        await told.until(seen, "the reference to be rolled out")
+        told.gates.answer = BAD
         status = await told.reach("RolledBack")
         assert status.failed == ["quay.io/other/web:9"]
         await told.runs(canary="a", main="a")
