@@ -20,7 +20,7 @@ from tests.registry_client import client_of
 from tests.server import Server, wait_until
 
 PUSHES = 200
-KILLS = 12
+KILLS = {"kill_a_worker": 12, "kill_everything": 8}
 
 
 def kill_a_worker(server: Server, choice: random.Random) -> None:
@@ -72,7 +72,7 @@ def survive(server: Server, kill: Callable[[Server, random.Random], None]) -> No
     choice = random.Random(20)
     crowd = Crowd(server, PUSHES)
     crowd.start()
-    for when in sorted(choice.sample(range(5, PUSHES - 5), KILLS)):
+    for when in sorted(choice.sample(range(5, PUSHES - 5), KILLS[kill.__name__])):
         wait_until(lambda: crowd.begun >= when or not crowd.working, seconds=120, what="pushes")  # noqa: B023
         # a random moment within the push, not only its beginning
         served = server.files("uploads")
