@@ -5,6 +5,7 @@ the digest. After a cut the session is asked how far it came. Invariant: what is
 was acknowledged by the registry under the digest that we named.
 """
 
+import asyncio
 import re
 from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
@@ -61,6 +62,9 @@ class Unkept:
 
 
 _BYTES = "application/octet-stream"
+
+LOOKS = (0.0, 0.1, 0.4)
+"""Seconds before each look for what a session has: a registry may notice a cut later than we do."""
 
 _RANGE = re.compile(r"(?:bytes=)?0-(\d{1,18})", re.ASCII)
 
@@ -258,10 +262,13 @@ class _Upload:
         session, self._session, self._offset = self._session, "", 0
         if not session:
             return
-        with suppress(RemoteError):
-            await self._repository.patiently(lambda: self._look(session), self._about)
-        if not self._session:
-            await _cancel(self._repository, session, self._about)
+        for pause in LOOKS:
+            await asyncio.sleep(pause)
+            with suppress(RemoteError):
+                await self._repository.patiently(lambda: self._look(session), self._about)
+            if self._session:
+                return
+        await _cancel(self._repository, session, self._about)
 
     async def _look(self, session: str) -> None:
         async with self._repository.ask("GET", session, self._about, scopes=self._scopes) as answer:
