@@ -11,6 +11,7 @@ from tidegate.metastore.errors import OUTAGES
 
 def log_setback(log: logging.Logger, what: str, error: Exception) -> None:
     """Log that `what` failed; it is tried again at the next turn."""
-    cause = None if isinstance(error, OUTAGES) else error
+    cause = None if isinstance(error, (*OUTAGES, TimeoutError)) else error
     level = logging.ERROR if cause else logging.WARNING
-    log.log(level, "%s failed, will try again: %s", what, error, exc_info=cause)
+    said = str(error) or "it took too long"
+    log.log(level, "%s failed, will try again: %s", what, said, exc_info=cause)
