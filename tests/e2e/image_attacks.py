@@ -119,9 +119,12 @@ def apply_stream(client: KubeClient, tag: str, origin: Origin) -> httpx.Response
 
 
 def put_stream(client: KubeClient, tag: str, origin: Origin) -> httpx.Response:
-    found = client.read(path("imagestreams", "app"))
-    found["spec"]["tags"] = [{"name": tag, "from": origin}]
-    return client.put(path("imagestreams", "app"), found)
+    while True:  # until no import of what other ways wrote comes between
+        found = client.read(path("imagestreams", "app"))
+        found["spec"]["tags"] = [{"name": tag, "from": origin}]
+        answer = client.put(path("imagestreams", "app"), found)
+        if answer.status_code != 409:
+            return answer
 
 
 def post_stream(client: KubeClient, tag: str, origin: Origin) -> httpx.Response:
