@@ -30,7 +30,9 @@ SCHEDULED, WAITING, RUNNING, RETRYING, FINISHED = STATES = (
 class BackgroundJobSpec(Wire):
     """What is to be done."""
 
-    kind: Annotated[str, doc("Kind of work: import, scheduled-import, mirror.")] = ""
+    kind: Annotated[
+        str, doc("Kind of work: import, scheduled-import, mirror, notification or another.")
+    ] = ""
     name: Annotated[str, doc("What it is done to, such as PROJECT/STREAM:TAG.")] = ""
     lane: Annotated[
         str, doc("What it competes for with other work, such as the host of a registry.")
