@@ -278,10 +278,15 @@ def test_who_takes_over_decides_nothing_before_all_workloads_are_known(tell: Tel
 
         targets = told.world.targets()
         targets.__class__ = Reading
-        async with leading(told.process(Deciding, targets)):
+
+        async def has_decided() -> bool:
+            return bool(decided)
+
+        async with leading(told.process(Deciding, targets)):  # beside the one before
+            await told.until(has_decided, "a decision")
+            assert decided[0] == {*targets.resources}
             told.gates.answer = GOOD
             await told.runs(main="b")
-        assert decided[0] == {*targets.resources}
 
     tell(story)
 
