@@ -77,7 +77,10 @@ def survive(server: Server, kill: Callable[[Server, random.Random], None]) -> No
         # a random moment within the push, not only its beginning
         served = server.files("uploads")
         if served and choice.random() < 0.5:
-            wait_until(lambda: server.files("uploads") != served, seconds=5, what="progress")  # noqa: B023
+            wait_until(
+                lambda: server.files("uploads") != served or not crowd.working,  # noqa: B023
+                what="progress, unless these were left behind and all pushes are over",
+            )
         kill(server, choice)
     crowd.join()
     if kill is kill_everything:
