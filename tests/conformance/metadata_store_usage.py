@@ -16,14 +16,17 @@ from tidegate.metastore import (
     blobs,
     closures,
     deleted,
+    document_rows,
+    jobs,
     links,
     manifests,
     recounting,
     repositories,
+    tags,
     usage,
 )
 from tidegate.metastore.database import Database, Transaction
-from tidegate.metastore.projects import purge
+from tidegate.metastore.projects import purge, purge_all
 from tidegate.metastore.usage import Usage
 from tidegate.oci.name import RepositoryName
 
@@ -152,6 +155,27 @@ class MetadataUsageSuite:
             await settle(db)
             assert await held(db) == {}
             assert await usage.pending(db) == 0
+
+        using(url, scenario)
+
+    def test_who_ends_a_project_late_leaves_the_next_one_of_its_name_alone(self, url: str) -> None:
+        terminating = b'{"metadata":{"deletionTimestamp":"2026-01-02T03:04:05Z"}}'
+        key = Key("namespaces", "", "shop")
+
+        async def name(db: Database, body: bytes) -> None:
+            await db.write(lambda tx: document_rows.put(tx, key, "uid", lambda _: body))
+
+        async def scenario(db: Database) -> None:
+            await name(db, b'{"metadata":{}}')
+            await push(db, image("one"), "v1")
+            await db.write(lambda tx: jobs.enqueue(tx, "kind", "a", due=1.0, project="shop"))
+            assert await purge_all(db, "shop")
+            assert await tags.page(db, APP, "", 10) == ["v1"]
+            assert await jobs.find(db, "kind", "a") is not None
+            await name(db, terminating)
+            assert await purge_all(db, "shop")
+            assert await tags.page(db, APP, "", 10) == []
+            assert await jobs.find(db, "kind", "a") is None
 
         using(url, scenario)
 

@@ -43,12 +43,26 @@ def require(tx: Transaction, project: str) -> None:
 
     Asked in the unit that adds to a repository: what a project's end removes cannot come back.
     """
+    if not _stays(tx, project):
+        raise ProjectGone(f"there is no project {project}")
+
+
+def _stays(tx: Transaction, project: str) -> bool:
+    """Whether there is such a project, and it is not to go."""
     rows = tx.fetch(
         "SELECT body FROM documents WHERE resource = 'namespaces' AND namespace = '' AND name = ?",
         (project,),
     )
-    if not rows or _DECODE(bytes(rows[0][0])).metadata.deletion_timestamp:
-        raise ProjectGone(f"there is no project {project}")
+    return bool(rows) and not _DECODE(bytes(rows[0][0])).metadata.deletion_timestamp
+
+
+async def identity(db: Database, project: str) -> str:
+    """The uid of a project, which tells it from others of its name; "" where there is none."""
+    rows = await db.fetch(
+        "SELECT uid FROM documents WHERE resource = 'namespaces' AND namespace = '' AND name = ?",
+        (project,),
+    )
+    return str(rows[0][0]) if rows else ""
 
 
 async def with_content(db: Database, after: str, limit: int) -> list[str]:
@@ -69,8 +83,12 @@ async def with_content(db: Database, after: str, limit: int) -> list[str]:
 
 
 async def purge_all(db: Database, project: str) -> bool:
-    """Remove all that the project's repositories hold, a little at a time; True in the end."""
-    while await db.write(lambda tx: purge(tx, project, PURGED_AT_ONCE)):
+    """Remove all that the project's repositories hold, a little at a time; True in the end.
+
+    Another process may have been quicker, and the name be somebody else's by now: what is in a
+    project that is to stay stays.
+    """
+    while await db.write(lambda tx: not _stays(tx, project) and purge(tx, project, PURGED_AT_ONCE)):
         pass
     return True
 
