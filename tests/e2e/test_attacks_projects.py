@@ -9,7 +9,7 @@ import pytest
 from tests.e2e.attacking import VAULT, Scene, account_token, attacked, bearer
 from tests.images import digest_of, small_image
 from tests.kube_client import CORE, PROJECTS, RBAC, USERS, project, role_binding
-from tests.registry_client import client_of, error_codes
+from tests.registry_client import client_of
 from tests.server import wait_until
 
 TIDEGATE = "/apis/tidegate.io/v1"
@@ -158,11 +158,9 @@ def test_who_gets_a_freed_name_finds_nothing_of_what_was_there(scene: Scene, nam
             assert registry.manifest(f"{freed}/app", image.digest).status_code == 404
         assert registry.http.get(f"/v2/{freed}/app/tags/list").status_code in (200, 404)
         assert "old" not in registry.http.get(f"/v2/{freed}/app/tags/list").text
-        # an id is good for an hour, in a repository of that name; of the bytes there is none
-        assert registry.status(upload).headers["range"] == "0-0"
-        answer = registry.close_upload(upload, digest_of(HALF))
-        assert error_codes(answer) in (["DIGEST_INVALID"], ["BLOB_UPLOAD_UNKNOWN"])
-        assert registry.close_upload(upload, old.blobs[0].digest).status_code in (400, 404)
+        assert registry.status(upload).status_code == 404
+        assert registry.close_upload(upload, digest_of(HALF)).status_code == 404
+        assert registry.close_upload(upload, old.blobs[0].digest).status_code == 404
         assert not registry.has_blob(f"{freed}/app", digest_of(HALF))
         assert nobody.manifest(f"{freed}/app", "1").status_code == 401
     assert scene.mallory.get(f"{CORE}/namespaces/{freed}/secrets/s").status_code == 404

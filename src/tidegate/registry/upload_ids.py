@@ -6,8 +6,9 @@ knows it for its own: 32 hex digits of
 
     random, 6 bytes | algorithm, 2 bits | seconds since 2020, 30 bits | proof, 6 bytes
 
-The proof is an HMAC over the rest and the repository, by the keys that sign tokens. Whoever guessed
-one would have what a POST gives her anyway. A session gets a row with its first bytes; one that has
+The proof is an HMAC over the rest, the repository and its project's uid, by the keys that sign
+tokens, so that nothing is left of it in a later project of the same name. Whoever guessed one would
+have what a POST gives her anyway. A session gets a row with its first bytes; one that has
 ended keeps a row that says so for as long as its id would be believed.
 """
 
@@ -29,7 +30,7 @@ AHEAD = 60.0
 
 _EPOCH = 1577836800  # 2020-01-01
 _SECONDS = 30
-_PURPOSE = b"tidegate upload\0"
+_PURPOSE = b"tidegate upload"
 
 
 class Opened(NamedTuple):
@@ -45,13 +46,17 @@ class UploadIds:
     def __init__(self, keys: Callable[[float], Awaitable[Keys]]) -> None:
         self._keys = keys
 
-    async def make(self, repository: RepositoryName, algorithm: str, now: float) -> str:
-        """The id of a new session."""
+    async def make(
+        self, repository: RepositoryName, project: str, algorithm: str, now: float
+    ) -> str:
+        """The id of a new session; `project` is the uid of the repository's project."""
         said = ALGORITHMS.index(algorithm) << _SECONDS | int(now - _EPOCH)
         text = os.urandom(6) + said.to_bytes(4, "big")
-        return (text + _proof((await self._keys(now)).signing, repository, text)).hex()
+        return (text + _proof((await self._keys(now)).signing, repository, project, text)).hex()
 
-    async def read(self, repository: RepositoryName, upload_id: str, now: float) -> Opened | None:
+    async def read(
+        self, repository: RepositoryName, project: str, upload_id: str, now: float
+    ) -> Opened | None:
         """What an id says; None where it is none of ours, of this repository, or too old."""
         try:
             octets = bytes.fromhex(upload_id)
@@ -66,11 +71,13 @@ class UploadIds:
         if not now - BELIEVED_FOR <= created <= now + AHEAD or algorithm >= len(ALGORITHMS):
             return None
         keys = (await self._keys(now)).by_kid.values()
-        if not any(hmac.compare_digest(_proof(each, repository, text), proof) for each in keys):
+        if not any(
+            hmac.compare_digest(_proof(each, repository, project, text), proof) for each in keys
+        ):
             return None
         return Opened(created, ALGORITHMS[algorithm])
 
 
-def _proof(key: Key, repository: RepositoryName, text: bytes) -> bytes:
-    signed = _PURPOSE + repository.encode() + b"\0" + text
+def _proof(key: Key, repository: RepositoryName, project: str, text: bytes) -> bytes:
+    signed = b"\0".join((_PURPOSE, repository.encode(), project.encode(), text))
     return hmac.digest(key.secret, signed, "sha256")[:6]

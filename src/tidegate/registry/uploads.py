@@ -54,7 +54,8 @@ class Uploads:
         """POST: a new session, or the whole blob at once where `?digest=` says which."""
         digest = request.parameter("digest")
         algorithm, now = _algorithm(request), time.time()
-        upload_id = await self._ids.make(repository, algorithm, now)
+        project = await projects.identity(self._database, repository.project)
+        upload_id = await self._ids.make(repository, project, algorithm, now)
         upload = _unwritten(upload_id, repository, Opened(now, algorithm))
         if digest is not None and _is_small(request):
             size = await self._store.put(Digest.parse(digest), await request.body(_SMALL))
@@ -141,7 +142,8 @@ class Uploads:
     async def _find(self, repository: RepositoryName, upload_id: str) -> Upload:
         upload = await uploads.find(self._database, upload_id)
         if upload is None:
-            opened = await self._ids.read(repository, upload_id, time.time())
+            project = await projects.identity(self._database, repository.project)
+            opened = await self._ids.read(repository, project, upload_id, time.time())
             if opened is None:
                 raise UploadUnknown
             return _unwritten(upload_id, repository, opened)

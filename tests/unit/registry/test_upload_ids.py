@@ -11,6 +11,7 @@ from tidegate.registry.upload_ids import AHEAD, BELIEVED_FOR, Opened, UploadIds
 
 NOW = 1_790_000_000.0
 WEB, API = RepositoryName("shop/web"), RepositoryName("shop/api")
+UID = "uid-of-shop"
 OLD, NEW = Key("old", b"o" * 32, 0.0, 1.0), Key("new", b"n" * 32, 1.0)
 
 
@@ -23,13 +24,17 @@ def ids(*keys: Key) -> UploadIds:
 
 
 def made(algorithm: str = "sha256", now: float = NOW, key: Key = NEW) -> str:
-    return asyncio.run(ids(key).make(WEB, algorithm, now))
+    return asyncio.run(ids(key).make(WEB, UID, algorithm, now))
 
 
 def read(
-    upload_id: str, now: float = NOW, repository: RepositoryName = WEB, *keys: Key
+    upload_id: str,
+    now: float = NOW,
+    repository: RepositoryName = WEB,
+    *keys: Key,
+    project: str = UID,
 ) -> Opened | None:
-    return asyncio.run(ids(*(keys or (NEW,))).read(repository, upload_id, now))
+    return asyncio.run(ids(*(keys or (NEW,))).read(repository, project, upload_id, now))
 
 
 @pytest.mark.parametrize("algorithm", ["sha256", "sha512"])
@@ -45,6 +50,11 @@ def test_ids_differ() -> None:
 
 def test_an_id_is_of_one_repository() -> None:
     assert read(made(), NOW, API) is None
+
+
+def test_nothing_of_an_id_is_left_in_a_later_project_of_the_name() -> None:
+    assert read(made(), project="uid-of-another-shop") is None
+    assert read(made(), project="") is None
 
 
 def test_an_id_is_believed_for_a_while() -> None:
