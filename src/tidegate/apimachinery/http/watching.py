@@ -1,7 +1,6 @@
 """Watches: a stream of lines that ends when the client goes, the time is up or the server drains.
 
-One task waits for events and writes them; another waits for the client to go away. Whatever ends
-the stream, the watch is closed and nothing keeps running.
+Whatever ends the stream (`lasting`), the watch is closed.
 """
 
 import asyncio
@@ -16,13 +15,13 @@ from tidegate.apimachinery.http.encoding import Encoding, error_line
 from tidegate.apimachinery.http.errors import Failures, known, unforeseen
 from tidegate.apimachinery.http.exchange import Exchange
 from tidegate.apimachinery.http.guarded_watch import GuardedWatch
+from tidegate.apimachinery.http.lasting import LastingAnswers
 from tidegate.apimachinery.http.negotiation import Form, negotiate
 from tidegate.apimachinery.http.parameters import boolean, integer, watch_options
 from tidegate.apimachinery.http.request import Receive, Request, Send
 from tidegate.apimachinery.http.response import Answer
 from tidegate.apimachinery.http.unread import LARGE, Unread
 from tidegate.apimachinery.storage import Event, ListOptions, Watch, WatchOptions
-from tidegate.wire.errors import ClientGone
 
 BOOKMARK_INTERVAL = 60.0
 """Seconds between bookmarks, as in Kubernetes."""
@@ -30,9 +29,6 @@ BOOKMARK_INTERVAL = 60.0
 SHORTEST, LONGEST = 300.0, 600.0
 """Seconds that a watch lasts when the client does not say; random, so that not all come again at
 once."""
-
-ENDING = 2.0
-"""Seconds for what was sent to leave when a watch ends."""
 
 _LOG = logging.getLogger(__name__)
 
@@ -43,14 +39,11 @@ class Watches:
     def __init__(self, failures: Failures, unread: Unread) -> None:
         self._failures = failures
         self._unread = unread
-        self._running: set[asyncio.Task[None]] = set()
-        self._ended = False
+        self._answers = LastingAnswers()
 
     def end(self) -> None:
         """End every watch, cleanly; later ones end as they begin."""
-        self._ended = True
-        for each in tuple(self._running):
-            each.cancel()
+        self._answers.end()
 
     async def start(self, exchange: Exchange) -> Answer:
         """A stream of events, once storage has agreed to watch."""
@@ -76,22 +69,11 @@ class Watches:
 
     async def _run(self, stream: "_Stream", request: Request, receive: Receive, send: Send) -> None:
         await send({"type": "http.response.body", "body": b"", "more_body": True})
-        writing = asyncio.create_task(stream.write(send, request.path, self._failures))
-        leaving = asyncio.create_task(_left(receive))
-        self._running.add(writing)
-        if self._ended:
-            writing.cancel()
         try:
-            await asyncio.wait({writing, leaving}, return_when=asyncio.FIRST_COMPLETED)
-            gone = leaving.done()
+            writes = stream.write(send, request.path, self._failures)
+            await self._answers.run(writes, receive, send)
         finally:
-            self._running.discard(writing)
-            writing.cancel()
-            leaving.cancel()
-            await asyncio.gather(writing, leaving, return_exceptions=True)
             stream.close()
-        if not gone:
-            await _end(send)
 
 
 async def _options(exchange: Exchange) -> WatchOptions:
@@ -103,21 +85,6 @@ async def _options(exchange: Exchange) -> WatchOptions:
     only = ListOptions(selection=options.selection, limit=1)
     page = await exchange.endpoint.storage.list(exchange.call, only)
     return replace(options, revision=page.revision)
-
-
-async def _left(receive: Receive) -> None:
-    """Return when the client has gone away."""
-    while (await receive())["type"] != "http.disconnect":
-        pass
-
-
-async def _end(send: Send) -> None:
-    """Complete the answer; a client that does not read what was sent before is cut off."""
-    try:
-        async with asyncio.timeout(ENDING):
-            await send({"type": "http.response.body", "body": b""})
-    except TimeoutError as error:
-        raise ClientGone("the client does not read its watch") from error
 
 
 class _Reader(NamedTuple):

@@ -9,6 +9,7 @@ Invariant: who may no longer watch is told nothing more after `ASKED_EVERY` seco
 """
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 from urllib.parse import parse_qs
@@ -17,22 +18,24 @@ import msgspec
 
 from tidegate.apimachinery.authorizer import Attributes, Authorizer, User
 from tidegate.apimachinery.errors import ApiError, Expired, forbid
+from tidegate.apimachinery.http.lasting import LastingAnswers
 from tidegate.apimachinery.store import Change, ObjectStore, Subscription
 from tidegate.images.kinds.image_stream import IMAGE_STREAMS
 from tidegate.images.streams.hosts import Hosts
 from tidegate.metastore import stream_tags
 from tidegate.metastore.database import Database
+from tidegate.metastore.errors import MetastoreError
 from tidegate.metastore.stream_tags import TagRow
 from tidegate.metastore.tag_events import TagEvent
 from tidegate.observability.timestamp import rfc3339
 from tidegate.oci.name import RepositoryName
-from tidegate.wire.errors import ClientGone
+
+_LOG = logging.getLogger(__name__)
 
 PATH = "/events"
 
 ASKED_EVERY = 10.0
 """Seconds between two looks at rights; something is sent then, so that proxies keep the way."""
-ENDING = 5.0
 RETRY = b"retry: 2000\n\n"
 
 Scope = dict[str, Any]
@@ -59,14 +62,11 @@ class LiveEvents:
         self._authorizer = authorizer
         self._hosts = hosts
         self._client_of = client_of
-        self._running: set[asyncio.Task[None]] = set()
-        self._ended = False
+        self._answers = LastingAnswers()
 
     def end(self) -> None:
         """End every stream, and those that begin from now on: the server stops."""
-        self._ended = True
-        for each in self._running:
-            each.cancel()
+        self._answers.end()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -87,7 +87,7 @@ class LiveEvents:
                 subscription.close()
             await send({"type": "http.response.body", "body": b""})
             return
-        await self._run(subscription, scope, project, receive, send)
+        await self._answers.run(self._write(subscription, scope, project, send), receive, send)
 
     async def _check(self, scope: Scope, project: str) -> None:
         """Whether she may watch; raises `ApiError`."""
@@ -108,60 +108,39 @@ class LiveEvents:
         except Expired:
             return None
 
-    async def _run(
-        self,
-        subscription: Subscription | None,
-        scope: Scope,
-        project: str,
-        receive: Receive,
-        send: Send,
-    ) -> None:
-        writing = asyncio.create_task(self._write(subscription, scope, project, send))
-        leaving = asyncio.create_task(_left(receive))
-        self._running.add(writing)
-        if self._ended:
-            writing.cancel()
-        try:
-            await asyncio.wait({writing, leaving}, return_when=asyncio.FIRST_COMPLETED)
-            gone = leaving.done()
-        finally:
-            self._running.discard(writing)
-            writing.cancel()
-            leaving.cancel()
-            await asyncio.gather(writing, leaving, return_exceptions=True)
-            if subscription is not None:
-                subscription.close()
-        if not gone:
-            await _end(send)
-
     async def _write(
         self, subscription: Subscription | None, scope: Scope, project: str, send: Send
     ) -> None:
-        await _send(send, RETRY)
-        loop = asyncio.get_running_loop()
-        while True:
-            if subscription is None:
-                newest = await self._store.revision()
-                await _send(send, _event("reset", newest, {}))
-                subscription = await self._store.watch(IMAGE_STREAMS.key, newest)
-            changes: Sequence[Change] = ()
-            try:
-                async with asyncio.timeout_at(loop.time() + ASKED_EVERY):
-                    while not changes:
-                        changes = _within(project, await subscription.next())
-            except TimeoutError:
-                pass
-            except Expired:  # it reads more slowly than things happen
+        """Write events until the client may no longer watch; a failure ends them, and is logged."""
+        try:
+            await _send(send, RETRY)
+            while True:
+                if subscription is None:
+                    newest = await self._store.revision()
+                    await _send(send, _event("reset", newest, {}))
+                    subscription = await self._store.watch(IMAGE_STREAMS.key, newest)
+                try:
+                    changes = await _next(subscription, project)
+                except Expired:  # it reads more slowly than things happen
+                    subscription.close()
+                    subscription = None
+                    continue
+                try:
+                    await self._check(scope, project)
+                except ApiError as error:
+                    await _send(send, _event("end", None, {"message": str(error)}))
+                    return
+                lines = [line for change in changes for line in await self._of(change)]
+                await _send(send, b"".join(lines) or _idle(subscription.position()))
+        except OSError:
+            return  # the client has gone
+        except MetastoreError as error:
+            _LOG.warning("the events of %s end: %s", project or "all projects", error)
+        except Exception:  # noqa: BLE001  the top of a stream: its head is out
+            _LOG.exception("the events of %s end", project or "all projects")
+        finally:
+            if subscription is not None:
                 subscription.close()
-                subscription = None
-                continue
-            try:
-                await self._check(scope, project)
-            except ApiError as error:
-                await _send(send, _event("end", None, {"message": str(error)}))
-                return
-            lines = [line for change in changes for line in await self._of(change)]
-            await _send(send, b"".join(lines) or _idle(subscription.position()))
 
     async def _of(self, change: Change) -> list[bytes]:
         """The events of one change of a stream."""
@@ -188,6 +167,19 @@ class LiveEvents:
             "user": event.who,
             "time": rfc3339(event.recorded_at),
         }
+
+
+async def _next(subscription: Subscription, project: str) -> Sequence[Change]:
+    """The next changes in a project; none when there were none for `ASKED_EVERY` seconds."""
+    end = asyncio.get_running_loop().time() + ASKED_EVERY
+    changes: Sequence[Change] = ()
+    try:
+        async with asyncio.timeout_at(end):
+            while not changes:
+                changes = _within(project, await subscription.next())
+    except TimeoutError:
+        return ()
+    return changes
 
 
 def _within(project: str, changes: Sequence[Change]) -> Sequence[Change]:
@@ -217,21 +209,6 @@ async def _refuse(send: Send, status: int, text: str) -> None:
 
 async def _send(send: Send, lines: bytes) -> None:
     await send({"type": "http.response.body", "body": lines, "more_body": True})
-
-
-async def _left(receive: Receive) -> None:
-    """Return when the client has gone away."""
-    while (await receive())["type"] != "http.disconnect":
-        pass
-
-
-async def _end(send: Send) -> None:
-    """Complete the answer; a client that does not read what was sent before is cut off."""
-    try:
-        async with asyncio.timeout(ENDING):
-            await send({"type": "http.response.body", "body": b""})
-    except TimeoutError as error:
-        raise ClientGone("the client does not read its events") from error
 
 
 def _parameter(scope: Scope, name: str) -> str:
