@@ -14,7 +14,9 @@ from tidegate.apimachinery.errors import FieldError, invalid, not_supported, req
 from tidegate.apimachinery.meta import Object, Time, Wire, doc
 from tidegate.apimachinery.resource import Column, Resource, Strategy, Subresource
 from tidegate.kinds.automaton import PatternInvalid
+from tidegate.kinds.condition import StatusCondition
 from tidegate.kinds.pattern import glob_of
+from tidegate.kinds.urls import url_faults
 
 CLOUD_EVENTS, DOCKER = "CloudEvents", "Docker"
 
@@ -35,8 +37,6 @@ ENTRIES = 32
 
 SUBSCRIPTIONS = 32
 """EventSubscriptions of one project, each of which reads every event of it."""
-
-URL_LIMIT = 2048
 
 ATTEMPTS, MOST_ATTEMPTS = 15, 100
 """Fifteen take about an hour: the pauses double, up to ten minutes."""
@@ -91,16 +91,6 @@ class ClusterEventSubscriptionSpec(EventSubscriptionSpec):
     ] = field(default_factory=list)
 
 
-class DeliveryCondition(Wire):
-    """How the deliveries go, in one respect."""
-
-    type: Annotated[str, doc("Ready: whether events are delivered.")] = ""
-    status: Annotated[str, doc("True, False or Unknown.")] = ""
-    last_transition_time: Annotated[Time, doc("When the status became so.")] = ""
-    reason: Annotated[str, doc("Why, in a word, for programs.")] = ""
-    message: Annotated[str, doc("Why, for people.")] = ""
-
-
 class EventSubscriptionStatus(Wire):
     """How the deliveries go; brought up to date every few seconds."""
 
@@ -112,7 +102,7 @@ class EventSubscriptionStatus(Wire):
     last_delivered: Annotated[Time, doc("When an event was last delivered.")] = ""
     last_error: Annotated[str, doc("What last went wrong, until an event is delivered.")] = ""
     conditions: Annotated[
-        list[DeliveryCondition],
+        list[StatusCondition],
         doc("How the deliveries go.", merge_key="type"),
     ] = field(default_factory=list)
 
@@ -193,7 +183,7 @@ def _prepare(new: S, old: S | None) -> None:
 
 def _validate(new: S, _old: S | None) -> Sequence[FieldError]:
     spec = new.spec
-    faults = _url_faults(spec.url)
+    faults = url_faults("spec.url", spec.url)
     if spec.format not in (CLOUD_EVENTS, DOCKER):
         faults.append(not_supported("spec.format", spec.format, (CLOUD_EVENTS, DOCKER)))
     for index, each in enumerate(spec.events[:ENTRIES]):
@@ -213,23 +203,6 @@ def _validate(new: S, _old: S | None) -> Sequence[FieldError]:
     if len(spec.events) > ENTRIES:
         faults.append(_too_many("spec.events", len(spec.events)))
     return faults
-
-
-def _url_faults(url: str) -> list[FieldError]:
-    if not url:
-        return [required("spec.url")]
-    why = ""
-    try:
-        parts = urlsplit(url)
-        if parts.scheme not in ("http", "https") or not parts.hostname or parts.port == 0:
-            why = "must be an http or https URL of a host"
-        elif parts.username is not None or parts.password is not None:
-            why = "must not contain credentials, which everybody who may read this would see"
-    except ValueError:
-        why = "must be a URL"
-    if len(url) > URL_LIMIT or not url.isprintable() or " " in url:
-        why = f"must be a URL of at most {URL_LIMIT} characters"
-    return [invalid("spec.url", url[:URL_LIMIT], why)] if why else []
 
 
 def _glob_faults(path: str, entries: Sequence[str]) -> list[FieldError]:

@@ -14,6 +14,7 @@ from tidegate.apimachinery.errors import FieldError, forbidden, invalid, require
 from tidegate.apimachinery.meta import Object, Time, Wire, doc
 from tidegate.apimachinery.resource import Column, Resource, Strategy
 from tidegate.kinds.automaton import PatternInvalid
+from tidegate.kinds.condition import StatusCondition
 from tidegate.kinds.durations import DurationInvalid, seconds_of
 from tidegate.kinds.pattern import glob_of
 from tidegate.kinds.versions import Range, RangeInvalid
@@ -102,16 +103,6 @@ class MirrorSpec(Wire):
     suspend: Annotated[bool, doc("Whether nothing is copied for now.")] = False
 
 
-class MirrorCondition(Wire):
-    """How the copying goes, in one respect."""
-
-    type: Annotated[str, doc("Ready: whether the target has what the source had last.")] = ""
-    status: Annotated[str, doc("True, False or Unknown.")] = ""
-    last_transition_time: Annotated[Time, doc("When the status became so.")] = ""
-    reason: Annotated[str, doc("Why, in a word, for programs.")] = ""
-    message: Annotated[str, doc("Why, for people.")] = ""
-
-
 class MirrorProgress(Wire):
     """How far a run is."""
 
@@ -153,7 +144,7 @@ class MirrorStatus(Wire):
     next_run: Annotated[Time, doc("When the next run is to begin.")] = ""
     progress: Annotated[MirrorProgress | None, doc("How far the present run is.")] = None
     conditions: Annotated[
-        list[MirrorCondition],
+        list[StatusCondition],
         doc("How the copying goes.", keys=("type",)),
     ] = field(default_factory=list)
 

@@ -6,7 +6,6 @@ triggers, no engine of its own: the workloads have their `image.openshift.io/tri
 
 from collections.abc import Sequence
 from typing import Annotated
-from urllib.parse import urlsplit
 
 from msgspec import field
 
@@ -14,8 +13,10 @@ from tidegate.apimachinery.errors import FieldError, invalid, not_supported, req
 from tidegate.apimachinery.meta import Object, Time, Wire, doc
 from tidegate.apimachinery.resource import Column, Resource, Strategy
 from tidegate.kinds.automaton import PatternInvalid
+from tidegate.kinds.condition import StatusCondition
 from tidegate.kinds.durations import DurationInvalid, seconds_of
 from tidegate.kinds.pattern import glob_of
+from tidegate.kinds.urls import url_faults
 from tidegate.oci.errors import NameInvalid, TagInvalid
 from tidegate.oci.name import RepositoryName, Tag
 
@@ -28,7 +29,7 @@ ENTRIES = 32
 MOST = 100
 """Rollouts of one project, each of which may call URLs every second."""
 COUNTS = 1000
-URL_LIMIT, QUERY_LIMIT = 2048, 4096
+QUERY_LIMIT = 4096
 LONGEST = 30 * 86400
 SHORTEST_INTERVAL = 1
 
@@ -134,16 +135,6 @@ class GateStatus(Wire):
     message: Annotated[str, doc("What was seen.")] = ""
 
 
-class RolloutCondition(Wire):
-    """How it goes, in one respect."""
-
-    type: Annotated[str, doc("Complete: whether everything runs what the tag names.")] = ""
-    status: Annotated[str, doc("True, False or Unknown.")] = ""
-    last_transition_time: Annotated[Time, doc("When the status became so.")] = ""
-    reason: Annotated[str, doc("Why, in a word, for programs.")] = ""
-    message: Annotated[str, doc("Why, for people.")] = ""
-
-
 class PastRollout(Wire):
     """A rollout that is over."""
 
@@ -174,7 +165,7 @@ class RolloutStatus(Wire):
         doc("Images that failed, which are not tried again by themselves.", list_type="atomic"),
     ] = field(default_factory=list)
     message: Annotated[str, doc("How it goes, for people.")] = ""
-    conditions: Annotated[list[RolloutCondition], doc("How it goes.", merge_key="type")] = field(
+    conditions: Annotated[list[StatusCondition], doc("How it goes.", merge_key="type")] = field(
         default_factory=list
     )
     history: Annotated[
@@ -281,7 +272,7 @@ def _gate_faults(path: str, gate: RolloutGate) -> list[FieldError]:
         if not 1 <= count <= COUNTS:
             faults.append(invalid(f"{path}.{name}", count, f"must be between 1 and {COUNTS}"))
     if gate.http_get is not None:
-        faults += _url_faults(f"{path}.httpGet.url", gate.http_get.url)
+        faults += url_faults(f"{path}.httpGet.url", gate.http_get.url)
         status = gate.http_get.status
         if status and not 200 <= status < 600:
             faults.append(invalid(f"{path}.httpGet.status", status, "must be a status"))
@@ -291,7 +282,7 @@ def _gate_faults(path: str, gate: RolloutGate) -> list[FieldError]:
 
 
 def _prometheus_faults(path: str, gate: PrometheusGate) -> list[FieldError]:
-    faults = _url_faults(f"{path}.url", gate.url)
+    faults = url_faults(f"{path}.url", gate.url)
     if not 0 < len(gate.query) <= QUERY_LIMIT:
         why = f"must have up to {QUERY_LIMIT} characters"
         faults.append(invalid(f"{path}.query", gate.query[:100], why))
@@ -314,21 +305,6 @@ def condition_of(text: str) -> tuple[str, float] | None:
         return sign, float(number)
     except ValueError:
         return None
-
-
-def _url_faults(path: str, url: str) -> list[FieldError]:
-    why = ""
-    try:
-        parts = urlsplit(url)
-        if parts.scheme not in ("http", "https") or not parts.hostname or parts.port == 0:
-            why = "must be an http or https URL of a host"
-        elif parts.username is not None or parts.password is not None:
-            why = "must not contain credentials, which everybody who may read this would see"
-    except ValueError:
-        why = "must be a URL"
-    if len(url) > URL_LIMIT or not url.isprintable() or " " in url:
-        why = f"must be a URL of at most {URL_LIMIT} characters"
-    return [invalid(path, url[:URL_LIMIT], why)] if why else []
 
 
 def _duration_faults(path: str, text: str, least: int = 0) -> list[FieldError]:

@@ -6,7 +6,6 @@ what a workload follows; policies say when it may. What decides is `delivery.tri
 
 from collections.abc import Callable, Sequence
 from typing import Annotated
-from urllib.parse import urlsplit
 
 from msgspec import field
 
@@ -24,6 +23,7 @@ from tidegate.kinds.maintenance_windows import (
     zone_of,
 )
 from tidegate.kinds.pattern import glob_of, pattern_of
+from tidegate.kinds.urls import url_faults
 from tidegate.kinds.versions import Range, RangeInvalid
 from tidegate.oci.errors import NameInvalid, TagInvalid
 from tidegate.oci.name import RepositoryName, Tag
@@ -37,7 +37,6 @@ POLICIES = 32
 """TriggerPolicies of one project, of which every change asks all."""
 
 LONGEST_SOAK = 366 * 86400
-URL_LIMIT = 2048
 
 
 class Soak(Wire):
@@ -173,7 +172,7 @@ def _validate(new: TriggerPolicy, _old: TriggerPolicy | None) -> Sequence[FieldE
     if spec.follow is not None:
         faults += _follow_faults(spec.follow)
     if spec.webhook is not None:
-        faults += _webhook_faults(spec.webhook)
+        faults += url_faults("spec.webhook.url", spec.webhook.url)
     return faults
 
 
@@ -223,23 +222,6 @@ def _follow_faults(follow: Follow) -> list[FieldError]:
     if follow.pattern:
         faults += _faults("spec.follow.pattern", follow.pattern, pattern_of)
     return faults
-
-
-def _webhook_faults(webhook: TriggerWebhook) -> list[FieldError]:
-    url = webhook.url
-    if not url:
-        return [required("spec.webhook.url")]
-    why = "must be an http or https URL with a host, without a user or fragment"
-    try:
-        parts = urlsplit(url)
-        good = parts.scheme in ("http", "https") and bool(parts.hostname)
-        good = good and parts.username is None and not parts.fragment and url.isprintable()
-        good = good and " " not in url and (parts.port or 1) > 0
-    except ValueError:
-        good = False
-    if len(url) > URL_LIMIT or not good:
-        return [invalid("spec.webhook.url", url[:URL_LIMIT], why)]
-    return []
 
 
 def _faults(path: str, text: str, read: Callable[[str], object]) -> list[FieldError]:

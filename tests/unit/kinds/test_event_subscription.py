@@ -5,21 +5,21 @@ from typing import Any
 import pytest
 
 from tidegate.apimachinery.meta import ObjectMeta
+from tidegate.kinds.condition import StatusCondition
 from tidegate.kinds.event_subscription import (
     CLUSTER_EVENT_SUBSCRIPTIONS,
     ENTRIES,
     EVENT_SUBSCRIPTIONS,
     HAPPENINGS,
-    URL_LIMIT,
     ClusterEventSubscription,
     ClusterEventSubscriptionSpec,
-    DeliveryCondition,
     EventSubscription,
     EventSubscriptionSpec,
     EventSubscriptionStatus,
     host_of,
     secret_of,
 )
+from tidegate.kinds.urls import URL_LIMIT
 
 URL = "https://hooks.example/x"
 
@@ -129,7 +129,7 @@ def test_the_table_tells_how_it_goes() -> None:
     cells = [each.cell(found, 0.0) for each in EVENT_SUBSCRIPTIONS.columns]
     assert cells == [URL, "Unknown", 0, 0, 0, ""]
     found.status = EventSubscriptionStatus(
-        conditions=[DeliveryCondition(type="Ready", status="False", reason="Failing")]
+        conditions=[StatusCondition(type="Ready", status="False", reason="Failing")]
     )
     assert EVENT_SUBSCRIPTIONS.columns[1].cell(found, 0.0) == "Failing"
     found.spec.suspend = True

@@ -6,11 +6,11 @@ import msgspec
 import pytest
 
 from tidegate.apimachinery.meta import ObjectMeta
+from tidegate.kinds.condition import StatusCondition
 from tidegate.kinds.mirror import (
     ENTRIES,
     MIRROR,
     Mirror,
-    MirrorCondition,
     MirrorProgress,
     MirrorSpec,
     MirrorStatus,
@@ -101,5 +101,5 @@ def test_a_list_shows_how_it_goes() -> None:
     running.status.progress = MirrorProgress()
     assert state(running) == "Running"
     done = mirror()
-    done.status.conditions = [MirrorCondition(type="Ready", reason="Copied")]
+    done.status.conditions = [StatusCondition(type="Ready", reason="Copied")]
     assert state(done) == "Copied"

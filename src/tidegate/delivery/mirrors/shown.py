@@ -6,10 +6,10 @@ from msgspec.structs import replace
 
 from tidegate.delivery.mirrors.mirroring import Ran
 from tidegate.delivery.mirrors.receipt import Outcome, totals
+from tidegate.kinds.condition import StatusCondition
 from tidegate.kinds.mirror import (
     ERRORS_SHOWN,
     Mirror,
-    MirrorCondition,
     MirrorFailure,
     MirrorProgress,
     MirrorRun,
@@ -105,12 +105,12 @@ def _said(ran: Ran) -> str:
 
 def _conditions(
     before: MirrorStatus, reason: Reason, message: str, now: float
-) -> list[MirrorCondition]:
+) -> list[StatusCondition]:
     status = "True" if reason is Reason.COPIED else "False"
     old = next((each for each in before.conditions if each.type == READY), None)
     since = old.last_transition_time if old is not None and old.status == status else ""
     return [
-        MirrorCondition(
+        StatusCondition(
             type=READY,
             status=status,
             last_transition_time=since or rfc3339_seconds(now),

@@ -4,8 +4,8 @@ from enum import StrEnum
 
 from msgspec.structs import replace
 
+from tidegate.kinds.condition import StatusCondition
 from tidegate.kinds.event_subscription import (
-    DeliveryCondition,
     EventSubscriptionStatus,
     Subscription,
 )
@@ -63,7 +63,7 @@ def shown(
         last_delivered="" if told_at is None else rfc3339_seconds(told_at),
         last_error=error or kept,
         conditions=[
-            DeliveryCondition(
+            StatusCondition(
                 type=READY,
                 status=is_ready,
                 last_transition_time=since or rfc3339_seconds(now),

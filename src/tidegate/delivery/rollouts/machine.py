@@ -22,13 +22,13 @@ from msgspec.structs import replace
 
 from tidegate.apimachinery.durations import epoch_seconds
 from tidegate.delivery.rollouts.gates import PROGRESSING, edited_to, gates_of
+from tidegate.kinds.condition import StatusCondition
 from tidegate.kinds.durations import seconds_of
 from tidegate.kinds.rollout import (
     HOLD,
     GateStatus,
     PastRollout,
     Rollout,
-    RolloutCondition,
     RolloutGate,
     RolloutStatus,
     RolloutStep,
@@ -265,9 +265,9 @@ def _said(status: RolloutStatus, phase: str, message: str, now: float) -> Rollou
     """In this phase, with the condition for it; an empty message leaves the one there was."""
     message = message or status.message
     done = "True" if phase == COMPLETE else "False"
-    before = next(iter(status.conditions), RolloutCondition())
+    before = next(iter(status.conditions), StatusCondition())
     since = before.last_transition_time if before.status == done else ""
-    condition = RolloutCondition(
+    condition = StatusCondition(
         type="Complete",
         status=done,
         last_transition_time=since or rfc3339_seconds(now),
