@@ -5,6 +5,9 @@ alike: its name may be given to somebody else, and a tombstone is what a later p
 Bytes are left to garbage collection, which finds that no row names them.
 """
 
+from collections.abc import Mapping
+from typing import NamedTuple
+
 import msgspec
 
 from tidegate.metastore import deleted, jobs, usage
@@ -18,6 +21,7 @@ class ProjectGone(Exception):
 
 class _Metadata(msgspec.Struct, rename="camel"):
     deletion_timestamp: str = ""
+    annotations: dict[str, str] = {}
 
 
 class _Namespace(msgspec.Struct):
@@ -38,31 +42,44 @@ _END = "0"
 """The character after `/`: `PROJECT/` to `PROJECT0` is the range of a project's repositories."""
 
 
-def require(tx: Transaction, project: str) -> None:
-    """Raise `ProjectGone` unless there is such a project and it is to stay.
+class Project(NamedTuple):
+    """A project: the uid tells it from others of its name."""
+
+    uid: str
+    annotations: Mapping[str, str]
+
+
+def require(tx: Transaction, project: str) -> Mapping[str, str]:
+    """The annotations of a project; `ProjectGone` unless there is one and it is to stay.
 
     Asked in the unit that adds to a repository: what a project's end removes cannot come back.
     """
-    if not _stays(tx, project):
+    metadata = _staying(tx, project)
+    if metadata is None:
         raise ProjectGone(f"there is no project {project}")
+    return metadata.annotations
 
 
-def _stays(tx: Transaction, project: str) -> bool:
-    """Whether there is such a project, and it is not to go."""
+def _staying(tx: Transaction, project: str) -> _Metadata | None:
+    """The project, if there is one and it is not to go."""
     rows = tx.fetch(
         "SELECT body FROM documents WHERE resource = 'namespaces' AND namespace = '' AND name = ?",
         (project,),
     )
-    return bool(rows) and not _DECODE(bytes(rows[0][0])).metadata.deletion_timestamp
+    metadata = _DECODE(bytes(rows[0][0])).metadata if rows else None
+    return None if metadata is None or metadata.deletion_timestamp else metadata
 
 
-async def identity(db: Database, project: str) -> str:
-    """The uid of a project, which tells it from others of its name; "" where there is none."""
+async def find(db: Database, project: str) -> Project:
+    """A project, be it about to go; one without uid and annotations where there is none."""
     rows = await db.fetch(
-        "SELECT uid FROM documents WHERE resource = 'namespaces' AND namespace = '' AND name = ?",
+        "SELECT uid, body FROM documents"
+        " WHERE resource = 'namespaces' AND namespace = '' AND name = ?",
         (project,),
     )
-    return str(rows[0][0]) if rows else ""
+    if not rows:
+        return Project("", {})
+    return Project(rows[0][0], _DECODE(bytes(rows[0][1])).metadata.annotations)
 
 
 async def with_content(db: Database, after: str, limit: int) -> list[str]:
@@ -88,7 +105,9 @@ async def purge_all(db: Database, project: str) -> bool:
     Another process may have been quicker, and the name be somebody else's by now: what is in a
     project that is to stay stays.
     """
-    while await db.write(lambda tx: not _stays(tx, project) and purge(tx, project, PURGED_AT_ONCE)):
+    while await db.write(
+        lambda tx: _staying(tx, project) is None and purge(tx, project, PURGED_AT_ONCE)
+    ):
         pass
     return True
 

@@ -32,6 +32,7 @@ from tidegate.registry.errors import (
     MethodNotAllowed,
     TooManyTags,
 )
+from tidegate.registry.names import require_pushable
 from tidegate.registry.pull_through.service import PullThrough
 from tidegate.registry.request import Request
 from tidegate.registry.response import Headers, Response, warning
@@ -170,7 +171,7 @@ class Manifests:
         children = list(stored.children)
 
         def put(tx: Transaction) -> list[str]:
-            projects.require(tx, repository.project)
+            require_pushable(repository.project, projects.require(tx, repository.project))
             blobs = self._check_blobs(tx, repository, manifest)
             stream = pushes.stream_for(tx, repository, now, may_create=pusher.may_create)
             appeared: set[Digest] = set()

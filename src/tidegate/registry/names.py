@@ -1,7 +1,9 @@
 """Which repository a request is about: two parts, or any depth where a registry is mirrored."""
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
+from tidegate.auth.projects.proxy import proxy_of
 from tidegate.images.proxies import Proxied
 from tidegate.oci.name import RepositoryName
 from tidegate.registry.access import READS
@@ -41,14 +43,12 @@ class Names:
             Meant(RepositoryName.parse(name)) if found is None else Meant(found.repository, found)
         )
 
-    async def require_no_mirror(self, project: str) -> None:
-        """A project that mirrors a registry has what that has, and is pushed to by nobody."""
-        if self._projects is None:
-            return
-        await self._projects.catch_up()
-        proxy = self._projects.of(project)
-        if proxy is not None:
-            raise MethodNotAllowed(
-                f"project {project} mirrors {proxy.host}: push to another project, or to"
-                f" {proxy.host} itself"
-            )
+
+def require_pushable(project: str, annotations: Mapping[str, str]) -> None:
+    """A project that mirrors a registry has what that has: `MethodNotAllowed` for a push."""
+    proxy = proxy_of(annotations) if annotations else None
+    if proxy is not None:
+        raise MethodNotAllowed(
+            f"project {project} mirrors {proxy.host}: push to another project, or to"
+            f" {proxy.host} itself"
+        )

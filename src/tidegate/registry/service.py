@@ -225,8 +225,6 @@ class Registry:
         if handler is None:
             allow = ", ".join(methods).encode()
             raise MethodNotAllowed(f"{request.method} is not for this", [(b"allow", allow)])
-        if exchange.action == "push":
-            await self._names.require_no_mirror(exchange.repository.project)
         return await handler(exchange)
 
     async def _require(self, exchange: Exchange) -> None:

@@ -23,6 +23,7 @@ from tidegate.oci.errors import DigestInvalid, DigestMismatch, SizeMismatch
 from tidegate.oci.name import RepositoryName
 from tidegate.oci.range import parse_chunk_range
 from tidegate.registry.errors import ChunkOutOfOrder, UploadInUse, UploadUnknown
+from tidegate.registry.names import require_pushable
 from tidegate.registry.request import Request
 from tidegate.registry.response import Headers, Response
 from tidegate.registry.upload_ids import AHEAD, BELIEVED_FOR, Opened, UploadIds
@@ -54,8 +55,9 @@ class Uploads:
         """POST: a new session, or the whole blob at once where `?digest=` says which."""
         digest = request.parameter("digest")
         algorithm, now = _algorithm(request), time.time()
-        project = await projects.identity(self._database, repository.project)
-        upload_id = await self._ids.make(repository, project, algorithm, now)
+        project = await projects.find(self._database, repository.project)
+        require_pushable(repository.project, project.annotations)
+        upload_id = await self._ids.make(repository, project.uid, algorithm, now)
         upload = _unwritten(upload_id, repository, Opened(now, algorithm))
         if digest is not None and _is_small(request):
             size = await self._store.put(Digest.parse(digest), await request.body(_SMALL))
@@ -142,8 +144,8 @@ class Uploads:
     async def _find(self, repository: RepositoryName, upload_id: str) -> Upload:
         upload = await uploads.find(self._database, upload_id)
         if upload is None:
-            project = await projects.identity(self._database, repository.project)
-            opened = await self._ids.read(repository, project, upload_id, time.time())
+            project = await projects.find(self._database, repository.project)
+            opened = await self._ids.read(repository, project.uid, upload_id, time.time())
             if opened is None:
                 raise UploadUnknown
             return _unwritten(upload_id, repository, opened)
@@ -272,7 +274,7 @@ class Uploads:
         now = time.time()
 
         def link(tx: Transaction) -> None:
-            projects.require(tx, repository.project)
+            require_pushable(repository.project, projects.require(tx, repository.project))
             if upload is not None and not uploads.end(tx, upload, now):
                 raise UploadUnknown  # ended meanwhile, maybe with the project of that time
             incoming.link(tx, repository, digest, size, now)
