@@ -62,7 +62,7 @@ def served_resources(
         *triggers_serving.serve(store, authorizer),
         *work_serving.serve(database, time.time),
         *notifications_serving.serve(store, database, authorizer),
-        *rollouts_serving.serve(store, authorizer),
+        *rollouts_serving.serve(store, authorizer, cluster=bool(settings.cluster)),
         *images_serving.serve(
             store,
             database,

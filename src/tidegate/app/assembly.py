@@ -132,10 +132,10 @@ async def assemble(settings: Settings) -> AsyncIterator[Application]:
         stack.callback(asyncio.create_task(keep_room(through.room)).cancel)
         for loop in notification_loops(settings, database, store, gateway.web(), hosts):
             stack.callback(asyncio.create_task(loop).cancel)
-        targets = await stack.enter_async_context(make_targets(settings, store, served))
+        places = await stack.enter_async_context(make_targets(settings, store, served))
         web = gateway.web()
         rollouts = make_triggers(
-            store, database, targets, authorizer, audit, hosts, webhook_post(web), web
+            store, database, places, authorizer, audit, hosts, webhook_post(web), web
         )
         stack.callback(asyncio.create_task(follow_in_steps(database, rollouts)).cancel)
         live = LiveEvents(

@@ -4,6 +4,7 @@ import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import NamedTuple
 
 from tidegate.apimachinery.authorizer import Authorizer
 from tidegate.apimachinery.http.endpoints import Served
@@ -13,6 +14,7 @@ from tidegate.controllers.rollouts import Rollouts
 from tidegate.controllers.triggers import Triggers
 from tidegate.delivery.rollouts.driving import Driving
 from tidegate.delivery.rollouts.looking import Looking
+from tidegate.delivery.rollouts.routes import ClusterRoutes, NoRoutes, Routes
 from tidegate.delivery.triggers.cluster_targets import ClusterTargets
 from tidegate.delivery.triggers.rights import pull_right
 from tidegate.delivery.triggers.stored_targets import StoredTargets
@@ -31,6 +33,13 @@ WEBHOOK_PATIENCE = 10.0
 WEBHOOK_ANSWER = 64 * 1024
 
 
+class Places(NamedTuple):
+    """Where workloads are that follow tags, and what splits the traffic between them."""
+
+    targets: Targets
+    routes: Routes
+
+
 def cluster_access(settings: Settings) -> ClusterAccess | None:
     """The cluster that the settings name, None for none; `AccessInvalid` says what is wrong."""
     if not settings.cluster:
@@ -43,15 +52,15 @@ def cluster_access(settings: Settings) -> ClusterAccess | None:
 @asynccontextmanager
 async def make_targets(
     settings: Settings, store: ObjectStore, served: Sequence[Served]
-) -> AsyncIterator[Targets]:
-    """Where the workloads are that follow tags."""
+) -> AsyncIterator[Places]:
+    """Here, or in the cluster of the settings."""
     access = cluster_access(settings)
     if access is None:
-        yield StoredTargets(store, served)
+        yield Places(StoredTargets(store, served), NoRoutes())
         return
     client = ClusterClient(access)
     try:
-        yield ClusterTargets(client, time.time)
+        yield Places(ClusterTargets(client, time.time), ClusterRoutes(client))
     finally:
         await client.close()
 
@@ -59,7 +68,7 @@ async def make_targets(
 def make_triggers(
     store: ObjectStore,
     database: Database,
-    targets: Targets,
+    places: Places,
     authorizer: Authorizer,
     audit: Audit,
     hosts: Hosts,
@@ -67,16 +76,16 @@ def make_triggers(
     web: Web,
 ) -> Rollouts:
     """One process's part in acting on triggers, and in the rollouts that brake them."""
-    driving = Driving(store, database, Tags(database, hosts), audit, time.time)
+    driving = Driving(store, database, Tags(database, hosts), places.routes, audit, time.time)
     triggers = Triggers(
         store,
         lambda: Tags(database, hosts),
-        targets,
+        places.targets,
         pull_right(authorizer),
         Telling(store, audit, time.time, post),
         gates=(driving,),
     )
-    return Rollouts(store, driving, triggers, Looking(web, targets.read))
+    return Rollouts(store, driving, triggers, Looking(web, places.targets.read))
 
 
 def webhook_post(web: Web) -> Post:

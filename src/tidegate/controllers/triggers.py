@@ -128,6 +128,10 @@ class Triggers:
         """What holds a workload back, in words for programs."""
         return self._telling.reasons(workload)
 
+    def reports(self, workload: Workload) -> bool:
+        """Whether a policy leaves writing the workload to somebody else."""
+        return any(each.reports for each in self._reconciler.rules.policies(workload))
+
     def look_at(self, keys: Iterable[WorkloadKey]) -> None:
         """Have these workloads looked at: what a gate says of them has changed."""
         if self._leads:

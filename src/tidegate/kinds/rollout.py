@@ -16,6 +16,12 @@ from tidegate.kinds.automaton import PatternInvalid
 from tidegate.kinds.condition import StatusCondition
 from tidegate.kinds.durations import DurationInvalid, seconds_of
 from tidegate.kinds.pattern import glob_of
+from tidegate.kinds.rollout_traffic import (
+    RolloutTraffic,
+    TrafficStatus,
+    shown_weights,
+    traffic_faults,
+)
 from tidegate.kinds.urls import url_faults
 from tidegate.oci.errors import NameInvalid, TagInvalid
 from tidegate.oci.name import RepositoryName, Tag
@@ -88,6 +94,13 @@ class RolloutStep(Wire):
     match_labels: Annotated[
         dict[str, str], doc("Labels that the workloads have: all of them count, with the names.")
     ] = field(default_factory=dict)
+    weights: Annotated[
+        dict[str, int],
+        doc(
+            "How much of the traffic goes to which Service from this step on, once its workloads "
+            "are rolled out. Takes `traffic`; the same Services in all steps that have weights."
+        ),
+    ] = field(default_factory=dict)
     pause: Annotated[
         str, doc("How long the step lasts at least, once its workloads have the image: 10m.")
     ] = ""
@@ -107,6 +120,13 @@ class RolloutSpec(Wire):
     gates: Annotated[
         list[RolloutGate], doc("What has to be good in each step that names no gates.")
     ] = field(default_factory=list)
+    traffic: Annotated[
+        RolloutTraffic | None,
+        doc(
+            "What has the weights that steps set. It has the annotation tidegate.io/rollout with "
+            "the name of this Rollout, and gets its own weights back when the rollout is over."
+        ),
+    ] = None
     on_failure: Annotated[
         str,
         doc(
@@ -164,6 +184,9 @@ class RolloutStatus(Wire):
         list[str],
         doc("Images that failed, which are not tried again by themselves.", list_type="atomic"),
     ] = field(default_factory=list)
+    traffic: Annotated[
+        TrafficStatus | None, doc("Weights that this rollout has set, and what they were.")
+    ] = None
     message: Annotated[str, doc("How it goes, for people.")] = ""
     conditions: Annotated[list[StatusCondition], doc("How it goes.", merge_key="type")] = field(
         default_factory=list
@@ -190,6 +213,8 @@ class Rollout(Object):
 def _prepare(new: Rollout, old: Rollout | None) -> None:
     same = old is not None and old.spec.tag == new.spec.tag
     new.status = old.status if old is not None and same else RolloutStatus()
+    if old is not None:  # weights are owed whatever the tag is
+        new.status.traffic = old.status.traffic
     new.spec.on_failure = new.spec.on_failure or ROLL_BACK
     new.spec.deadline = new.spec.deadline or "10m"
     for gate in (*new.spec.gates, *(each for step in new.spec.steps for each in step.gates)):
@@ -212,6 +237,7 @@ def _validate(new: Rollout, _old: Rollout | None) -> Sequence[FieldError]:
         faults.append(_too_many("spec.steps", len(spec.steps), STEPS))
     for index, step in enumerate(spec.steps[:STEPS]):
         faults += _step_faults(f"spec.steps[{index}]", step)
+    faults += traffic_faults(spec.traffic, [each.weights for each in spec.steps[:STEPS]])
     return [*faults, *_gates_faults("spec.gates", spec.gates)]
 
 
@@ -321,6 +347,14 @@ def _too_many(path: str, count: int, most: int) -> FieldError:
     return invalid(path, count, f"may not have more than {most} entries")
 
 
+def _weights(rollout: Rollout) -> str:
+    """What the object has by now, as its first rule: `web 90, web-canary 10`."""
+    traffic = rollout.status.traffic
+    if traffic is None or not traffic.written:
+        return ""
+    return shown_weights(traffic.weights)
+
+
 def _step(rollout: Rollout) -> str:
     status = rollout.status
     if not status.step:
@@ -341,6 +375,7 @@ ROLLOUTS = Resource(
         Column("Step", lambda each, _now: _step(each), "How far it is."),
         Column("Message", lambda each, _now: each.status.message, "How it goes, for people."),
         Column("Stable", lambda each, _now: each.status.stable, "What did well.", priority=1),
+        Column("Weights", lambda each, _now: _weights(each), "Of the traffic.", priority=1),
         Column("Target", lambda each, _now: each.status.target, "What is next.", priority=1),
     ),
     strategy=Strategy(prepare=_prepare, validate=_validate, counts_generation=True),

@@ -19,6 +19,7 @@ from tidegate.kinds.rollout import (
     RolloutStep,
     condition_of,
 )
+from tidegate.kinds.rollout_traffic import RolloutTraffic, TrafficRule, TrafficStatus
 
 STEP = RolloutStep(name="canary")
 
@@ -39,6 +40,16 @@ def faults(**spec: Any) -> list[str]:
 def gate(**more: Any) -> RolloutGate:
     values: dict[str, Any] = {"name": "up", "http_get": HttpGate(url="http://x.example/")}
     return RolloutGate(**{**values, **more})
+
+
+def weighs(*weights: dict[str, int], kind: str = "route") -> dict[str, Any]:
+    steps = [RolloutStep(name=str(n), weights=each) for n, each in enumerate(weights)]
+    return {"traffic": RolloutTraffic(**{kind: "web"}), "steps": steps}
+
+
+def test_weights_are_of_an_object_of_the_cluster() -> None:
+    assert faults(**weighs({"a": 256, "b": 0}, {}, {"b": 1, "a": 0})) == []
+    assert faults(**weighs({"a": 1_000_000, "b": 0}, kind="http_route")) == []
 
 
 def test_the_smallest_rollout_is_valid_and_gets_its_defaults() -> None:
@@ -78,6 +89,30 @@ def test_the_status_is_not_for_users_to_write() -> None:
         ({"steps": [RolloutStep(name="a", workloads=["[a"])]}, "spec.steps[0].workloads[0]"),
         ({"steps": [RolloutStep(name="a", workloads=[""])]}, "spec.steps[0].workloads[0]"),
         ({"steps": [RolloutStep(name="a", workloads=["a"] * 33)]}, "spec.steps[0].workloads"),
+        (
+            {"steps": [RolloutStep(name="a", weights={"a": 1, "b": 1})]},
+            "spec.steps[0].weights: take spec.traffic",
+        ),
+        ({"traffic": RolloutTraffic()}, "spec.traffic: must have one of httpRoute and route"),
+        (
+            {"traffic": RolloutTraffic(http_route="a", route="b")},
+            "spec.traffic: must have one of httpRoute and route",
+        ),
+        ({"traffic": RolloutTraffic(http_route="../x")}, "spec.traffic.httpRoute"),
+        ({"traffic": RolloutTraffic(route="A_b")}, "spec.traffic.route"),
+        (weighs({"a": 1}), "spec.steps[0].weights: must be of 2 to 4 Services"),
+        (weighs(dict.fromkeys("abcde", 1)), "spec.steps[0].weights: must be of 2 to 4 Services"),
+        (weighs({"a": 257, "b": 1}), "spec.steps[0].weights[a]: must be between 0 and 256"),
+        (weighs({"a": 1, "b": -1}), "spec.steps[0].weights[b]: must be between 0 and 256"),
+        (weighs({"a": 0, "b": 0}), "spec.steps[0].weights: would send the traffic nowhere"),
+        (
+            weighs({"a": 1, "b": 1}, {}, {"a": 1, "c": 1}),
+            "spec.steps[2].weights: must be of the same Services in all steps: a, b",
+        ),
+        (
+            weighs({"a": 1_000_001, "b": 1}, kind="http_route"),
+            "spec.steps[0].weights[a]: must be between 0 and 1000000",
+        ),
         ({"on_failure": "Panic"}, "spec.onFailure"),
         ({"deadline": "x"}, "spec.deadline"),
         ({"gates": [gate(name="")]}, "spec.gates[0].name"),
@@ -143,4 +178,13 @@ def test_the_table_tells_how_far_it_is() -> None:
     made = rollout()
     made.status = RolloutStatus(phase="Progressing", step=1, step_name="canary", message="waits")
     cells = [each.cell(made, 0.0) for each in ROLLOUTS.columns]
-    assert cells == ["web:prod", "Progressing", "1/1 canary", "waits", "", ""]
+    assert cells == ["web:prod", "Progressing", "1/1 canary", "waits", "", "", ""]
+
+
+def test_the_table_tells_the_weights_that_the_object_is_known_to_have() -> None:
+    made = rollout()
+    made.status.traffic = TrafficStatus(weights=[TrafficRule(weights={"web": 90, "canary": 10})])
+    (weights,) = (each for each in ROLLOUTS.columns if each.name == "Weights")
+    assert weights.cell(made, 0.0) == ""
+    made.status.traffic.written = "2026-11-25T00:00:00Z"
+    assert weights.cell(made, 0.0) == "canary 10, web 90"

@@ -8,6 +8,7 @@ import pytest
 import yaml
 
 from tidegate.kinds.rollout import GATES, MOST, ROLLOUTS, STEPS, Rollout
+from tidegate.kinds.rollout_traffic import ANNOTATION, FINALIZER, HEAVIEST, HTTP_ROUTE, ROUTE
 
 TEXT = (Path(__file__).parents[3] / "docs" / "rollouts.md").read_text("utf-8")
 EXAMPLES = re.findall(r"^```yaml\n(.*?)^```$", TEXT, re.MULTILINE | re.DOTALL)
@@ -24,5 +25,8 @@ def test_an_example_is_valid_and_nothing_of_it_is_ignored(example: str) -> None:
 
 
 def test_the_bounds_that_are_told_are_those_in_force() -> None:
-    assert len(EXAMPLES) == 2
+    assert len(EXAMPLES) == 3
+    for text in (ANNOTATION, FINALIZER, f"of a Route 0 to {HEAVIEST[ROUTE]}"):
+        assert text in TEXT
+    assert f"Weights are 0 to {HEAVIEST[HTTP_ROUTE]:,}" in TEXT
     assert f"At most {MOST} in a project, {STEPS} steps and {GATES} gates each" in TEXT

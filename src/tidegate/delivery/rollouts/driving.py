@@ -9,20 +9,20 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Protocol
 
+from tidegate.apimachinery.documents.deletion import Cascade
 from tidegate.apimachinery.errors import ApiError
 from tidegate.apimachinery.store import Change, Document, DocumentTransaction, Key, ObjectStore
 from tidegate.auth.stored import put, read
-from tidegate.delivery.rollouts.gates import due_gates
+from tidegate.delivery.rollouts.balancing import balanced, news
+from tidegate.delivery.rollouts.facts import Facts, Look
+from tidegate.delivery.rollouts.gates import READY, due_gates
 from tidegate.delivery.rollouts.known import Known
 from tidegate.delivery.rollouts.lookout import Lookout
-from tidegate.delivery.rollouts.machine import (
-    ACTIVE,
-    ROLLING_BACK,
-    Facts,
-    advance,
-    refused,
-)
+from tidegate.delivery.rollouts.machine import advance, refused
+from tidegate.delivery.rollouts.phases import ACTIVE, HELD, ROLLING_BACK
+from tidegate.delivery.rollouts.routes import Routes
 from tidegate.delivery.rollouts.steps import FAILED, ROLLS_OUT, Steps, identity
+from tidegate.delivery.rollouts.traffic import Balance, is_to_be_ready
 from tidegate.delivery.triggers.decision import Candidate, Hold
 from tidegate.delivery.triggers.tags import Tags
 from tidegate.delivery.triggers.workload import Source, Workload, WorkloadKey
@@ -30,15 +30,18 @@ from tidegate.images.streams.stream import ROLLBACK, Actor, Stream
 from tidegate.images.tags.changing import told
 from tidegate.images.tags.going_back import Target, roll_back
 from tidegate.images.tags.names import TagName
-from tidegate.kinds.rollout import ROLLOUTS, RolloutStatus
+from tidegate.kinds.rollout import ROLLOUTS, Rollout, RolloutStatus
+from tidegate.kinds.rollout_traffic import FINALIZER
 from tidegate.metastore.database import Database, Transaction
 from tidegate.observability.audit import Audit, AuditEvent
-from tidegate.observability.timestamp import rfc3339
+from tidegate.observability.timestamp import rfc3339, rfc3339_seconds
 
 USER = "system:tidegate:rollouts"
 
 TICK = 1.0
 """Seconds between two looks at a rollout that is under way."""
+OWED = 5.0
+"""Seconds between two tries to give an object back its weights, where nothing else goes on."""
 
 
 class Following(Protocol):
@@ -47,6 +50,8 @@ class Following(Protocol):
     def followers(self, source: Source) -> Sequence[Workload]: ...
 
     def reasons(self, workload: WorkloadKey) -> Sequence[str]: ...
+
+    def reports(self, workload: Workload) -> bool: ...
 
     def look_at_all(self, namespace: str) -> None: ...
 
@@ -59,12 +64,14 @@ class Driving:
         store: ObjectStore,
         database: Database,
         tags: Tags,
+        routes: Routes,
         audit: Audit,
         clock: Callable[[], float],
     ) -> None:
         self._store = store
         self._database = database
         self._tags = tags
+        self._routes = routes
         self._audit = audit
         self._clock = clock
         self._known = Known()
@@ -112,46 +119,75 @@ class Driving:
         if steps is None:
             lookout.forget(key)
             return None
-        now = self._clock()
+        rollout = steps.rollout
+        balance = await self._balance(steps, following)
         governing = self._known.governing(steps.source)
-        if governing is not None and governing != key:
+        if governing is not None and governing != key and not _leaves(rollout):
             lookout.forget(key)
-            why = f"rollout {governing.name} is of {steps.rollout.spec.tag} already"
-            await self._keep(steps, refused(steps.rollout, why, now), following)
-            return None
-        facts = await self._facts(key, steps, following, lookout)
-        status = advance(steps.rollout, facts, self._clock())
-        if not await self._keep(steps, status, following):
+            why = f"rollout {governing.name} is of {rollout.spec.tag} already"
+            status = refused(rollout, why, balance, self._clock())
+        else:
+            facts = await self._facts(key, steps, following, lookout, balance)
+            status = advance(rollout, facts, self._clock())
+        if not await self._keep(steps, status, following, balance):
             return self._clock() + TICK
-        active = status.phase in ACTIVE and not steps.rollout.spec.suspend
-        return self._clock() + TICK if active else None
+        return self._again(rollout, status)
 
-    async def _facts(self, key: Key, steps: Steps, following: Following, lookout: Lookout) -> Facts:
+    def _again(self, rollout: Rollout, status: RolloutStatus) -> float | None:
+        if status.phase in ACTIVE and not rollout.spec.suspend:
+            return self._clock() + TICK
+        held = rollout.spec.suspend or (status.phase == HELD and status.step)
+        owes = status.traffic is not None and (_leaves(rollout) or not held)
+        return self._clock() + OWED if owes else None
+
+    async def _balance(self, steps: Steps, following: Following) -> Balance:
+        """What is seen of the object that splits the traffic, once it has got what it was to."""
+        rollout = steps.rollout
+        if rollout.spec.suspend and not _leaves(rollout):
+            return Balance()
+        workloads = following.followers(steps.source)
+        reports = any(following.reports(each) for each in workloads)
+        return await balanced(self._routes, rollout, reports=reports)
+
+    async def _facts(
+        self, key: Key, steps: Steps, following: Following, lookout: Lookout, balance: Balance
+    ) -> Facts:
         rollout, source, status = steps.rollout, steps.source, steps.rollout.status
         image = await self._named(source)
         if not image or image != status.target or rollout.spec.suspend:
             lookout.forget(key)
-            return Facts(image)
-        if status.phase == ROLLING_BACK:
+            return Facts(image, balance=balance)
+        if status.phase == ROLLING_BACK and not _leaves(rollout):
             lookout.forget(key)
-            return await self._back(steps, image)
+            return await self._back(steps, image, balance)
         workloads = following.followers(source)
         pending = steps.pending(workloads, image)
         if pending:
             lookout.forget(key)
             held = (set(following.reasons(each.key)) for each in pending)
             blocked = any(each - {ROLLS_OUT, FAILED} for each in held)
-            return Facts(image, [each.name for each in pending], blocked, since=self._since)
-        now = [each for each in workloads if steps.step_of(each) == status.step]
-        due = due_gates(rollout, self._clock())
-        return Facts(image, looks=lookout.seen(key, rollout, due, now), since=self._since)
+            names = [each.name for each in pending]
+            return Facts(image, names, blocked, since=self._since, balance=balance)
+        looks = self._looks(key, steps, workloads, lookout)
+        return Facts(image, looks=looks, since=self._since, balance=balance)
+
+    def _looks(
+        self, key: Key, steps: Steps, workloads: Sequence[Workload], lookout: Lookout
+    ) -> dict[str, Look]:
+        rollout, step = steps.rollout, steps.rollout.status.step
+        now = [each for each in workloads if steps.step_of(each) == step]
+        looks = lookout.seen(key, rollout, due_gates(rollout, self._clock()), now)
+        if is_to_be_ready(rollout):
+            updated = [each for each in workloads if steps.step_of(each) <= step]
+            looks |= lookout.seen(key, rollout, [READY], updated)
+        return looks
 
     async def _named(self, source: Source) -> str:
         """What a tag names, "" for nothing."""
         candidate = (await self._tags.named(source.stream, [source.tag])).get(source)
         return "" if candidate is None else identity(candidate)
 
-    async def _back(self, steps: Steps, image: str) -> Facts:
+    async def _back(self, steps: Steps, image: str, balance: Balance) -> Facts:
         """Let the tag go back, unless somebody moved it meanwhile; what it names then."""
         source, stable = steps.source, steps.rollout.status.stable
         name = TagName(source.stream, source.tag)
@@ -162,39 +198,34 @@ class Driving:
                 gone = await self._database.write(unit)
         except ApiError as error:
             self._record(steps, 409, f"{source} cannot go back to {stable}: {error}", stable)
-            return Facts(image, refused=str(error))
+            return Facts(image, refused=str(error), balance=balance)
         if gone:
             self._record(steps, 200, f"{source} goes back from {image} to {stable}", stable)
         named = await self._named(source)
         why = "" if gone or named != image else f"nothing tells {image} from others"
-        return Facts(named, refused=why)
+        return Facts(named, refused=why, balance=balance)
 
-    async def _keep(self, steps: Steps, status: RolloutStatus, following: Following) -> bool:
+    async def _keep(
+        self, steps: Steps, status: RolloutStatus, following: Following, balance: Balance
+    ) -> bool:
         """Write the status, say what changed, and have triggers act on it.
 
         False where the rollout has changed since: what was decided was decided on something else.
         """
         rollout = steps.rollout
-        if status == rollout.status:
+        leaves = _leaves(rollout) and status.traffic is None
+        if status == rollout.status and not (leaves and FINALIZER in rollout.metadata.finalizers):
             return True
-        key = Key(ROLLOUTS.key, rollout.metadata.namespace, rollout.metadata.name)
-
-        def unit(tx: DocumentTransaction) -> Document | None:
-            document = tx.get(key)
-            if document is None or document.uid != rollout.metadata.uid:
-                return None
-            changed = read(ROLLOUTS, document)
-            if changed.metadata.resource_version != rollout.metadata.resource_version:
-                return None
-            changed.status = status
-            return put(tx, ROLLOUTS, changed)
-
-        written = await self._store.write(unit)
+        now = rfc3339_seconds(self._clock())
+        written = await self._store.write(partial(_put, rollout=rollout, status=status, now=now))
         if written is None:
             return False
+        said = news(rollout, status, balance)
+        if said:
+            self._record(steps, 200, said, status.target)
         if steps.brake != self._known.put(written).brake:
             self._record(steps, 200, f"{status.phase}: {status.message}", status.target)
-            following.look_at_all(key.namespace)
+            following.look_at_all(rollout.metadata.namespace)
         return True
 
     def _record(self, steps: Steps, status: int, detail: str, image: str) -> None:
@@ -211,6 +242,35 @@ class Driving:
                 detail=detail,
             )
         )
+
+
+def _leaves(rollout: Rollout) -> bool:
+    return bool(rollout.metadata.deletion_timestamp)
+
+
+def _put(
+    tx: DocumentTransaction, rollout: Rollout, status: RolloutStatus, now: str
+) -> Document | None:
+    """Store the status of a rollout that is as it was; it goes if nothing holds it any more.
+
+    What it owes is named by a finalizer as long as it is owed: weights are given back by nobody
+    else.
+    """
+    metadata = rollout.metadata
+    document = tx.get(Key(ROLLOUTS.key, metadata.namespace, metadata.name))
+    if document is None or document.uid != metadata.uid:
+        return None
+    changed = read(ROLLOUTS, document)
+    if changed.metadata.resource_version != metadata.resource_version:
+        return None
+    changed.status = status
+    owes = status.traffic is not None and not status.traffic.reported
+    others = [each for each in changed.metadata.finalizers if each != FINALIZER]
+    changed.metadata.finalizers = [*others, FINALIZER] if owes else others
+    if _leaves(rollout) and not changed.metadata.finalizers:
+        Cascade(tx, {}, now, None).remove(document)
+        return document
+    return put(tx, ROLLOUTS, changed)
 
 
 def _roll_back(tx: Transaction, name: TagName, image: str, stable: str, actor: Actor) -> bool:

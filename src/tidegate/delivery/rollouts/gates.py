@@ -4,9 +4,12 @@ from collections.abc import Sequence
 
 from tidegate.apimachinery.durations import epoch_seconds
 from tidegate.kinds.durations import seconds_of
-from tidegate.kinds.rollout import GateStatus, Rollout, RolloutGate
+from tidegate.kinds.rollout import GateStatus, Rollout, RolloutGate, RolloutStatusGate
 
 PROGRESSING = "Progressing"
+
+READY = RolloutGate(name="", rollout_status=RolloutStatusGate())
+"""What is looked at before traffic is sent elsewhere; gates of users have names."""
 
 
 def gates_of(rollout: Rollout, step: int) -> Sequence[RolloutGate]:

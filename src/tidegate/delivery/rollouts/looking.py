@@ -11,7 +11,7 @@ from urllib.parse import urlencode
 
 import msgspec
 
-from tidegate.delivery.rollouts.machine import Look
+from tidegate.delivery.rollouts.facts import Look
 from tidegate.delivery.rollouts.readiness import ready
 from tidegate.delivery.triggers.targets import TargetUnavailable
 from tidegate.delivery.triggers.workload import Workload, WorkloadKey

@@ -11,7 +11,7 @@ from typing import Protocol
 from weakref import WeakValueDictionary
 
 from tidegate.apimachinery.store import Key
-from tidegate.delivery.rollouts.machine import Look
+from tidegate.delivery.rollouts.facts import Look
 from tidegate.delivery.triggers.workload import Workload
 from tidegate.kinds.rollout import Rollout, RolloutGate
 

@@ -2,7 +2,7 @@
 
 import msgspec
 
-from tidegate.delivery.rollouts.machine import Look
+from tidegate.delivery.rollouts.facts import Look
 
 NOT_RUN = "nothing reports on it: the state of workloads takes a cluster that runs them"
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from tidegate.delivery.rollouts.machine import COMPLETE, HELD, ROLLED_BACK
+from tidegate.delivery.rollouts.phases import COMPLETE, HELD, ROLLED_BACK
 from tidegate.delivery.triggers.decision import Candidate, Hold
 from tidegate.delivery.triggers.workload import Source, Workload
 from tidegate.kinds.automaton import Pattern
@@ -66,6 +66,8 @@ class Steps:
         step = self.step_of(workload)
         if step <= status.step:
             return []
+        if not status.step:
+            return [Hold(ROLLS_OUT, f"rollout {name} {status.message}")]
         return [Hold(ROLLS_OUT, f"rollout {name} is at step {status.step}, this is of step {step}")]
 
     def pending(self, workloads: Sequence[Workload], image: str) -> list[Workload]:

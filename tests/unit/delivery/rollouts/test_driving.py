@@ -19,7 +19,9 @@ from tidegate.auth.stored import put, put_new, read
 from tidegate.controllers.rollouts import Rollouts
 from tidegate.delivery.rollouts import driving as driving_module
 from tidegate.delivery.rollouts.driving import Driving
-from tidegate.delivery.rollouts.machine import Look
+from tidegate.delivery.rollouts.facts import Look
+from tidegate.delivery.rollouts.routes import NoRoutes
+from tidegate.delivery.rollouts.traffic import Balance
 from tidegate.delivery.triggers.stored_targets import StoredTargets
 from tidegate.delivery.triggers.tags import Tags
 from tidegate.delivery.triggers.targets import Seen
@@ -81,7 +83,7 @@ class Story:
         """One that may lead."""
         made = self.world
         tags = Tags(made.database, Hosts(HOST, ""))
-        driving = kind(made.store, made.database, tags, made.audit, made.clock)
+        driving = kind(made.store, made.database, tags, NoRoutes(), made.audit, made.clock)
         triggers = made.triggers(driving, targets=targets)
         process = Rollouts(made.store, driving, triggers, self.gates, made.clock)
         self.leading.append(process)
@@ -300,7 +302,10 @@ def test_what_was_decided_on_an_older_rollout_is_not_written(tell: Tell) -> None
         assert steps is not None
         await told.roll(tag="web:2")
         written = await process._driving._keep(
-            steps, RolloutStatus(phase="RollingBack", stable=digest("a")), process._triggers
+            steps,
+            RolloutStatus(phase="RollingBack", stable=digest("a")),
+            process._triggers,
+            Balance(),
         )
         assert not written
         assert (await told.reach("Idle")).stable == ""

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from tests.unit.delivery.triggers.things import deployment
+from tidegate.delivery.rollouts.facts import Look
 from tidegate.delivery.rollouts.looking import Looking, holds, sample
-from tidegate.delivery.rollouts.machine import Look
 from tidegate.delivery.rollouts.readiness import NOT_RUN, ready
 from tidegate.delivery.triggers.reading import SHAPES, workload_of
 from tidegate.delivery.triggers.targets import TargetUnavailable

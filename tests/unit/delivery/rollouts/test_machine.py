@@ -7,8 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tidegate.apimachinery.meta import ObjectMeta
+from tidegate.delivery.rollouts.facts import Facts, Look
 from tidegate.delivery.rollouts.gates import PROGRESSING, due_gates
-from tidegate.delivery.rollouts.machine import (
+from tidegate.delivery.rollouts.machine import advance, refused
+from tidegate.delivery.rollouts.phases import (
     COMPLETE,
     FAILED_KEPT,
     HELD,
@@ -18,11 +20,8 @@ from tidegate.delivery.rollouts.machine import (
     ROLLING_BACK,
     SUPERSEDED,
     SUSPENDED,
-    Facts,
-    Look,
-    advance,
-    refused,
 )
+from tidegate.delivery.rollouts.traffic import Balance
 from tidegate.kinds.rollout import (
     ROLLOUTS,
     HttpGate,
@@ -415,7 +414,7 @@ def test_what_is_kept_of_the_past_is_bounded() -> None:
 
 
 def test_a_second_rollout_of_a_tag_says_that_it_is_none() -> None:
-    status = refused(rollout(), "rollout first is of web:prod already", NOW)
+    status = refused(rollout(), "rollout first is of web:prod already", Balance(), NOW)
     assert (status.phase, status.observed_generation) == (HELD, 1)
     assert "first" in status.message
 

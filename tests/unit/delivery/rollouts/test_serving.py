@@ -5,11 +5,12 @@ import asyncio
 import pytest
 
 from tidegate.apimachinery.authorizer import Attributes, User
-from tidegate.apimachinery.errors import Forbidden
+from tidegate.apimachinery.errors import Forbidden, Invalid
 from tidegate.apimachinery.meta import ObjectMeta
 from tidegate.apimachinery.storage import Admitted, Call
 from tidegate.delivery.rollouts.serving import TagWriters
 from tidegate.kinds.rollout import Rollout, RolloutSpec
+from tidegate.kinds.rollout_traffic import RolloutTraffic
 
 
 class Rights:
@@ -30,7 +31,7 @@ def rollout(tag: str) -> Rollout:
 def admit(user: str, new: Rollout | None, old: Rollout | None = None) -> list[Attributes]:
     rights = Rights()
     call = Call(user=User(user), verb="create", namespace="shop", name="r")
-    asyncio.run(TagWriters(rights).admit(Admitted(call, new, old)))
+    asyncio.run(TagWriters(rights, cluster=False).admit(Admitted(call, new, old)))
     return rights.asked
 
 
@@ -49,3 +50,14 @@ def test_nobody_moves_a_rollout_to_a_tag_that_is_not_hers() -> None:
 
 def test_whoever_may_delete_one_may() -> None:
     assert admit("eve", None, rollout("web:1")) == []
+
+
+def test_weights_take_a_cluster_and_stay_where_they_are_when_there_is_none_any_more() -> None:
+    weighs = rollout("web:1")
+    weighs.spec.traffic = RolloutTraffic(http_route="web")
+    with pytest.raises(Invalid, match="this server has none") as refused:
+        admit("ann", weighs, rollout("web:1"))
+    assert [each.field for each in refused.value.causes] == ["spec.traffic"]
+    admit("ann", weighs, weighs)
+    call = Call(user=User("ann"), verb="create", namespace="shop", name="r")
+    asyncio.run(TagWriters(Rights(), cluster=True).admit(Admitted(call, weighs, None)))

@@ -6,7 +6,7 @@ from tests.unit.delivery.triggers import things
 from tests.unit.delivery.triggers.things import follows
 from tidegate.apimachinery.meta import ObjectMeta
 from tidegate.delivery.rollouts.gates import PROGRESSING
-from tidegate.delivery.rollouts.machine import COMPLETE, HELD
+from tidegate.delivery.rollouts.phases import COMPLETE, HELD
 from tidegate.delivery.rollouts.steps import FAILED, ROLLS_OUT, Steps, identity
 from tidegate.delivery.triggers.decision import Candidate
 from tidegate.delivery.triggers.workload import BuildTrigger, Source, Workload
