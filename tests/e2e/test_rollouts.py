@@ -203,6 +203,19 @@ def test_a_bad_image_takes_the_tag_back_and_is_not_tried_again(
     shop.done(TWO)
 
 
+def test_weights_are_refused_where_nothing_has_them(shop: Shop) -> None:
+    weights = {"name": "tenth", "weights": {"web": 9, "web-canary": 1}}
+    made = {
+        "apiVersion": "tidegate.io/v1",
+        "kind": "Rollout",
+        "metadata": {"name": "web"},
+        "spec": {"tag": "web:1", "steps": [weights], "traffic": {"httpRoute": "web"}},
+    }
+    answer = shop.rules.post(RULES.format(shop.namespace, "rollouts"), made)
+    assert answer.status_code == 422
+    assert "in a cluster: this server has none" in answer.json()["message"]
+
+
 def test_a_newer_image_takes_the_place_of_the_one_under_way(shop: Shop, gate: Gate) -> None:
     shop.roll(gate, steps=[{"name": "c", "workloads": ["canary"], "pause": "1h"}, {"name": "r"}])
     shop.push(TWO)

@@ -1,30 +1,36 @@
 """Rollouts on an embedded database, with triggers beside them: what comes in the middle.
 
-The clock is the test's; gates answer what the test says.
+The clock is the test's, and moves only when nothing is left to do at the time there is, so that no
+test depends on how quick the machine is; gates answer what the test says.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
+from tests.unit.delivery.rollouts.roads import Road
 from tests.unit.delivery.triggers.things import HOST, digest, entry
-from tests.unit.delivery.triggers.world import DEPLOYMENTS, World, until, world
+from tests.unit.delivery.triggers.world import DEPLOYMENTS, World, world
+from tidegate.apimachinery.documents.deletion import Cascade
 from tidegate.apimachinery.meta import ObjectMeta
 from tidegate.apimachinery.store import Key
 from tidegate.auth.stored import put, put_new, read
 from tidegate.controllers.rollouts import Rollouts
+from tidegate.controllers.work_queue import WorkQueue
 from tidegate.delivery.rollouts import driving as driving_module
 from tidegate.delivery.rollouts.driving import Driving
 from tidegate.delivery.rollouts.facts import Look
-from tidegate.delivery.rollouts.routes import NoRoutes
+from tidegate.delivery.rollouts.gates import READY
+from tidegate.delivery.rollouts.splits import Split
 from tidegate.delivery.rollouts.traffic import Balance
 from tidegate.delivery.triggers.stored_targets import StoredTargets
 from tidegate.delivery.triggers.tags import Tags
-from tidegate.delivery.triggers.targets import Seen
+from tidegate.delivery.triggers.targets import Seen, TargetUnavailable
 from tidegate.delivery.triggers.workload import Workload
 from tidegate.images.kinds.image_stream import IMAGE_STREAMS, ImageStream
 from tidegate.images.streams.hosts import Hosts
@@ -33,12 +39,14 @@ from tidegate.images.streams.stream import Change as TagChange
 from tidegate.kinds.rollout import (
     ROLLOUTS,
     HttpGate,
+    PrometheusGate,
     Rollout,
     RolloutGate,
     RolloutSpec,
     RolloutStatus,
     RolloutStep,
 )
+from tidegate.kinds.rollout_traffic import FINALIZER, RolloutTraffic, TrafficRule
 from tidegate.kinds.trigger_policy import Follow
 from tidegate.metastore import manifests
 from tidegate.metastore.database import Transaction
@@ -47,9 +55,16 @@ from tidegate.oci.digest import Digest
 from tidegate.oci.name import RepositoryName, Tag
 
 GOOD, BAD, NOTHING_YET = Look(True, "good"), Look(False, "bad"), Look(None, "not yet")
+JUMPS, QUIET, HANG = 500, 5, 300.0
+"""Moves of the clock until a condition is waited for in vain; looks at which nothing is under way
+before it moves; and seconds of the machine after which a test is ended that hangs."""
 UP = RolloutGate(
     name="up", http_get=HttpGate(url="http://gate.example/"), failures=1, interval="1s"
 )
+FAILING = RolloutGate(
+    name="failing", prometheus=PrometheusGate(url="http://p.example", query="up", condition="> 0"),
+    failures=1, interval="1s",
+)  # fmt: skip
 WEB = RepositoryName("shop/web")
 CANARY, REST = RolloutStep(name="canary", workloads=["canary"]), RolloutStep(name="rest")
 
@@ -58,15 +73,17 @@ class Gates:
     """What looks: it answers as it is told to, and notes what it was asked."""
 
     def __init__(self) -> None:
-        self.answer = GOOD
+        self.answer = self.ready = GOOD
         self.asked: list[str] = []
         self.free = asyncio.Event()
         self.free.set()
 
     async def look(self, gate: RolloutGate, workloads: Sequence[Workload]) -> Look:
+        if gate == READY:
+            return self.ready
         self.asked.append(gate.name)
         await self.free.wait()
-        return self.answer
+        return BAD if gate.name == FAILING.name else self.answer
 
 
 class Story:
@@ -75,6 +92,7 @@ class Story:
     def __init__(self, made: World) -> None:
         self.world = made
         self.gates = Gates()
+        self.road = Road()
         self.leading: list[Rollouts] = []
 
     def process(
@@ -83,20 +101,47 @@ class Story:
         """One that may lead."""
         made = self.world
         tags = Tags(made.database, Hosts(HOST, ""))
-        driving = kind(made.store, made.database, tags, NoRoutes(), made.audit, made.clock)
+        driving = kind(made.store, made.database, tags, self.road, made.audit, made.clock)
         triggers = made.triggers(driving, targets=targets)
         process = Rollouts(made.store, driving, triggers, self.gates, made.clock)
         self.leading.append(process)
         return process
 
     async def until(self, condition: Callable[[], Awaitable[bool]], what: str) -> None:
-        """Let time pass until something holds."""
+        """Let what is under way be done, and time pass, until something holds."""
+        async with asyncio.timeout(HANG):
+            for _ in range(JUMPS):
+                quiet = 0
+                while quiet < QUIET:
+                    if await condition():
+                        return
+                    await asyncio.sleep(0.001)
+                    await self.world.store.catch_up()  # everybody was told of what is committed
+                    quiet = 0 if self._busy() else quiet + 1
+                self.passes(self._next())
+        raise AssertionError(f"waited in vain for {what}")
 
-        async def looked() -> bool:
-            self.passes(0.1)
-            return await condition()
+    def _queues(self) -> Iterator[WorkQueue[Any]]:
+        for process in self.leading:
+            if process._leads:
+                yield process._queue
+                yield process._triggers._queue
 
-        await until(looked, what)
+    def _busy(self) -> bool:
+        """Whether something is done, or could be, at the time there is."""
+        if any(each._working or self._due(each, self.world.now) for each in self._queues()):
+            return True
+        rounds = (r for p in self.leading for r in p._lookout._rounds.values())
+        looks = (task for each in rounds for _, task in each.tasks.values())
+        return self.gates.free.is_set() and not all(each.done() for each in looks)
+
+    def _due(self, queue: WorkQueue[Any], now: float) -> bool:
+        return any(each <= now for each in queue._due.values())
+
+    def _next(self) -> float:
+        """Seconds until something is to be done."""
+        times = [each for queue in self._queues() for each in queue._due.values()]
+        return max(min(times, default=0.0) - self.world.now, 0.1)
 
     async def roll(
         self,
@@ -132,10 +177,42 @@ class Story:
         """Let the tag only refer to another registry."""
         await self.world.database.write(lambda tx: _move(tx, reference, ""))
 
-    async def status(self, name: str = "web") -> RolloutStatus:
+    async def found(self, name: str = "web") -> Rollout | None:
         found = await self.world.store.get(Key(ROLLOUTS.key, "shop", name))
+        return None if found is None else read(ROLLOUTS, found)
+
+    def audited(self) -> list[str]:
+        events = self.world.audit.events
+        return [each.detail for each in events if each.action == "rollout"]
+
+    async def delete(self) -> None:
+        """Delete the Rollout, as a client does."""
+
+        def unit(tx: Any) -> None:
+            stored = tx.get(Key(ROLLOUTS.key, "shop", "web"))
+            Cascade(tx, {}, "2026-11-25T00:00:00Z").delete(stored, "")
+
+        await self.world.store.write(unit)
+
+    async def gone(self) -> bool:
+        return await self.found() is None
+
+    async def says(self, words: str) -> None:
+        async def there() -> bool:
+            return words in (await self.status()).message
+
+        await self.until(there, words)
+
+    async def weighed(self, *weights: dict[str, int]) -> None:
+        async def there() -> bool:
+            return self.road.weights == [*weights]
+
+        await self.until(there, f"{weights}")
+
+    async def status(self, name: str = "web") -> RolloutStatus:
+        found = await self.found(name)
         assert found is not None
-        return read(ROLLOUTS, found).status
+        return found.status
 
     async def reach(self, phase: str, step: int | None = None, name: str = "web") -> RolloutStatus:
         async def there() -> bool:
@@ -171,8 +248,8 @@ class Story:
 
     def passes(self, seconds: float) -> None:
         self.world.now += seconds
-        for process in self.leading:
-            process._queue.add([])  # which looks at the clock
+        for each in self._queues():
+            each.add([])  # which looks at the clock
 
 
 def _move(tx: Transaction, reference: str, image: str) -> None:
@@ -569,5 +646,193 @@ def test_a_suspended_rollout_asks_nothing_and_goes_on_when_it_may(tell: Tell) ->
         assert told.gates.asked == []
         await told.roll()
         await told.runs(canary="b", main="b")
+
+    tell(story)
+
+
+OWN, TEN, HALF = ({"web": 100 - each, "web-canary": each} for each in (0, 10, 50))
+WEIGHED = (CANARY, RolloutStep(name="ten", weights=TEN), RolloutStep(name="half", weights=HALF))
+TRAFFIC = RolloutTraffic(http_route="web")
+
+
+async def weighing(told: Story, *steps: RolloutStep, **spec: Any) -> None:
+    """Have b rolled out with weights."""
+    await told.world.push("shop/web", "1", "a")
+    for name in ("canary", "main"):
+        await told.world.deploy(name)
+    await told.runs(canary="a", main="a")
+    await told.roll(*(steps or (*WEIGHED, REST)), traffic=TRAFFIC, **spec)
+    await told.reach("Complete")
+    first = Manifest(Digest(digest("a")), "text/plain", b"a")
+    await told.world.database.write(lambda tx: manifests.put(tx, WEB, first, [], 1))
+    await told.world.push("shop/web", "1", "b")
+
+
+def test_traffic_follows_the_canary_and_comes_back_with_the_rest(tell: Tell) -> None:
+    async def story(told: Story, process: Rollouts) -> None:
+        told.gates.ready = NOTHING_YET
+        await weighing(told)
+        await told.says("step ten: not yet")
+        assert told.road.written == []
+        told.gates.ready, told.gates.answer = GOOD, NOTHING_YET
+        await told.weighed(TEN)
+        assert await told.world.image("main") == "a"
+        found = await told.found()
+        assert found is not None
+        assert found.metadata.finalizers == [FINALIZER]
+        told.gates.answer = GOOD
+        assert (await told.reach("Complete")).stable == digest("b")
+        await told.runs(canary="b", main="b")
+        assert told.road.written == [[TEN], [HALF], [OWN]]
+        found = await told.found()
+        assert found is not None
+        assert found.metadata.finalizers == []
+        for line in (
+            "HTTPRoute web gets web 90, web-canary 10",
+            "HTTPRoute web has its own weights again",
+        ):
+            await told.until(lambda line=line: _true(line in told.audited()), line)  # type: ignore[misc]
+
+    tell(story)
+
+
+def test_the_traffic_is_off_before_the_tag_goes_back(
+    tell: Tell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def story(told: Story, process: Rollouts) -> None:
+        back, weights = driving_module._roll_back, []
+
+        def seen_before(tx: Any, **named: Any) -> bool:
+            weights.append(told.road.weights)
+            return back(tx, **named)
+
+        monkeypatch.setattr(driving_module, "_roll_back", seen_before)
+        await weighing(told, *WEIGHED[:2], replace(WEIGHED[2], gates=[FAILING]), REST)
+        await told.reach("RolledBack")
+        await told.runs(canary="a", main="a")
+        assert weights == [[OWN]]
+        assert told.road.written == [[TEN], [HALF], [OWN]]
+
+    tell(story)
+
+
+@pytest.mark.parametrize("made", [False, True], ids=["before the write", "after it"])
+@pytest.mark.parametrize("dies_at", [TEN, HALF, OWN], ids=["ten", "half", "own"])
+def test_who_takes_over_from_one_that_died_at_a_write_goes_on(
+    tmp_path: Path, dies_at: dict[str, int], *, made: bool
+) -> None:
+    """The status says what is to be, the object has it or not: both are gone on from."""
+
+    class Dying(Road):
+        reached = False
+
+        async def write(self, namespace: str, split: Split, rules: Sequence[TrafficRule]) -> None:
+            dies = rules[0].weights == dies_at and not self.reached
+            if made or not dies:
+                await super().write(namespace, split, rules)
+            if dies:
+                self.reached = True
+                await asyncio.Event().wait()
+
+    async def inside() -> None:
+        async with world(tmp_path) as known:
+            told, road = Story(known), Dying()
+            told.road = road
+
+            first = asyncio.ensure_future(told.process().run())
+            await weighing(told)
+            first_queue = told.leading[0]._queue
+            async with asyncio.timeout(HANG):
+                while not road.reached:
+                    await asyncio.sleep(0.001)
+                    if not first_queue._working:
+                        told.passes(1.0)
+            first.cancel()
+            await asyncio.wait({first})
+            status = await told.status()
+            assert status.traffic is not None
+            assert [each.weights for each in status.traffic.original] == [OWN]
+            assert [each.weights for each in status.traffic.weights] == [dies_at]
+            assert status.traffic.written == ""
+            told.leading.clear()
+            async with leading(told.process()):
+                await told.runs(canary="b", main="b")
+                assert (await told.reach("Complete")).stable == digest("b")
+            assert road.written == [[TEN], [HALF], [OWN]]
+
+    asyncio.run(inside())
+
+
+def test_a_rollout_that_is_deleted_in_the_middle_gives_the_weights_back(tell: Tell) -> None:
+    async def story(told: Story, process: Rollouts) -> None:
+        steps = (*WEIGHED[:2], replace(WEIGHED[2], pause="1h"), REST)
+        await weighing(told, *steps)
+        await told.weighed(HALF)
+        told.road.unreadable = TargetUnavailable("away")
+        await told.delete()
+        await told.says("is deleted when HTTPRoute web gets back what it had")
+        await told.says("away")
+        assert await told.world.image("main") == "a"  # which it brakes as long as it is there
+        told.road.unreadable = None
+        await told.until(told.gone, "the rollout to go")
+        assert told.road.weights == [OWN]
+        await told.runs(main="b")
+
+    tell(story)
+
+
+def test_a_finalizer_that_nothing_owes_holds_no_rollout(tell: Tell) -> None:
+    """As an older server leaves it that has lost what is owed, or as somebody wrote it."""
+
+    async def story(told: Story, process: Rollouts) -> None:
+        await told.world.push("shop/web", "1", "a")
+        await told.roll()
+        await told.reach("Complete")
+
+        def unit(tx: Any) -> None:
+            found = read(ROLLOUTS, tx.get(Key(ROLLOUTS.key, "shop", "web")))
+            found.metadata.finalizers = [FINALIZER]
+            put(tx, ROLLOUTS, found)
+
+        await told.world.store.write(unit)
+        await told.delete()
+        await told.until(told.gone, "the rollout to go")
+
+    tell(story)
+
+
+def test_a_policy_that_reports_has_weights_reported_and_not_written(tell: Tell) -> None:
+    async def story(told: Story, process: Rollouts) -> None:
+        await weighing(told, RolloutStep(name="ten", weights=TEN), REST, suspend=True)
+        await told.world.policy(mode="Report", workloads=["canary"])
+        await told.roll(RolloutStep(name="ten", weights=TEN), REST, traffic=TRAFFIC)
+
+        async def reported() -> bool:
+            traffic = (await told.status()).traffic
+            return traffic is not None and bool(traffic.patch)
+
+        await told.until(reported, "the weights to be reported")
+        found = await told.found()
+        assert found is not None
+        assert found.metadata.finalizers == []
+        told.road.edit(TEN)
+        await told.reach("Progressing", 2)
+        assert told.road.written == []
+
+    tell(story)
+
+
+def test_weights_are_not_written_while_it_is_suspended(tell: Tell) -> None:
+    async def story(told: Story, process: Rollouts) -> None:
+        await weighing(told, *WEIGHED[:1], replace(WEIGHED[1], pause="1h"), REST)
+        await told.weighed(TEN)
+        steps = (*WEIGHED[:1], replace(WEIGHED[1], weights=HALF), REST)
+        await told.roll(*steps, traffic=TRAFFIC, suspend=True)
+        await told.reach("Suspended")
+        told.passes(3600)
+        assert told.road.written == [[TEN]]
+        await told.roll(*steps, traffic=TRAFFIC)
+        await told.reach("Complete")
+        assert told.road.written == [[TEN], [HALF], [OWN]]
 
     tell(story)
