@@ -196,6 +196,9 @@ def test_a_bad_image_takes_the_tag_back_and_is_not_tried_again(
     shop.push(TWO)
     assert "failed before" in shop.reach("Held")["message"]
     shop.held("canary", "FailedItsGate")
+    told = shop.rules.get("/extensions/v2/metrics").text
+    assert 'tidegate_rollouts{phase="Held"} 0' not in told
+    assert 'tidegate_rollouts{phase="Held"} ' in told
     assert shop.runs("canary", ONE)
     assert gate.asked == asked
     gate.status = 200

@@ -29,6 +29,17 @@ from tidegate.oci.name import RepositoryName, Tag
 ROLL_BACK, HOLD = "RollBack", "Hold"
 SUCCESS, FAILURE = "Success", "Failure"
 
+PHASES = (
+    "Idle",
+    "Progressing",
+    "RollingBack",
+    "Complete",
+    "RolledBack",
+    "Held",
+    "Suspended",
+)
+"""What `status.phase` can be, once a server has seen the Rollout."""
+
 STEPS = 16
 GATES = 8
 ENTRIES = 32
@@ -168,9 +179,7 @@ class RolloutStatus(Wire):
     """How far it is. Images are the digest where there is one."""
 
     observed_generation: Annotated[int, doc("The generation that this is about.")] = 0
-    phase: Annotated[
-        str, doc("Idle, Progressing, RollingBack, Complete, RolledBack, Held or Suspended.")
-    ] = ""
+    phase: Annotated[str, doc(f"{', '.join(PHASES[:-1])} or {PHASES[-1]}.")] = ""
     step: Annotated[int, doc("The step that it is at, from 1.")] = 0
     step_name: Annotated[str, doc("Its name.")] = ""
     stable: Annotated[str, doc("The image that did well last.")] = ""
