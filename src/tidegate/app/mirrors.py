@@ -1,9 +1,13 @@
 """What runs Mirrors beside serving."""
 
+import time
+import uuid
 from collections.abc import Callable, Collection, Coroutine
 from typing import Any
 
-from tidegate.controllers.mirrors import Mirrors, notice, notice_mirrors
+from tidegate.controllers.mirror_looks import notice, notice_mirrors
+from tidegate.controllers.mirrors import Mirrors
+from tidegate.controllers.object_events import ObjectEvents
 from tidegate.delivery.mirrors.local_upload import Local
 from tidegate.delivery.mirrors.mirroring import Mirroring
 from tidegate.images.streams.hosts import Hosts
@@ -27,5 +31,6 @@ def mirror_loops(
 ) -> list[Coroutine[Any, Any, None]]:
     """Mirrors are noticed, and run."""
     mirroring = Mirroring(store, Local(database, blobs, hosts), gateway, config.imports, own)
-    mirrors = Mirrors(database, store, mirroring, audit)
+    events = ObjectEvents(store, time.time, lambda: str(uuid.uuid4()))
+    mirrors = Mirrors(database, store, mirroring, audit, events)
     return [notice_mirrors(database, store, mirroring, notice(store)), mirrors.run()]

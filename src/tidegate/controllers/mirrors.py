@@ -1,13 +1,13 @@
 """Runs Mirrors: a job for each, due when it is made or changed, asked for, or its time has come.
 
-    a Mirror changes ──> job `mirror` PROJECT/NAME ──> a run ──> its status; due again after `every`
+    a Mirror changes ──> `mirror_looks` ──> job `mirror` PROJECT/NAME ──> a run ──> its status
+                                                  ^── due again after `every` ──┘
 
 How far a run is stands in the job as it goes, and in the Mirror's status every few seconds. Uploads
 to other registries go on where a killed process was: their addresses are the job's position.
 """
 
 import asyncio
-import logging
 import random
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -15,28 +15,24 @@ from functools import partial
 
 import msgspec
 
-from tidegate.apimachinery.store import Change, DocumentTransaction, Key, ObjectStore
+from tidegate.apimachinery.store import DocumentTransaction, Key, ObjectStore
 from tidegate.controllers.job_clock import DATABASE_TIME, Clock
 from tidegate.controllers.jobs import Ended, Limits, Progress, run_jobs
-from tidegate.controllers.noticed import Noticed
-from tidegate.controllers.setback import log_setback
+from tidegate.controllers.mirror_events import happenings
+from tidegate.controllers.mirror_looks import JOB, Position
+from tidegate.controllers.object_events import ObjectEvents
 from tidegate.delivery.mirrors.mirroring import Mirroring, Ran
 from tidegate.delivery.mirrors.receipt import Outcome
 from tidegate.delivery.mirrors.running import FAILURES
 from tidegate.delivery.mirrors.sessions import Notes
 from tidegate.delivery.mirrors.shown import begun, ended, moved_on, suspended
 from tidegate.kinds.durations import seconds_of
-from tidegate.kinds.mirror import MIRROR, RUN, Mirror, MirrorStatus
-from tidegate.metastore import jobs
-from tidegate.metastore.database import Database, Transaction
+from tidegate.kinds.mirror import MIRROR, Mirror, MirrorStatus
+from tidegate.metastore.database import Database
 from tidegate.metastore.jobs import Job
 from tidegate.observability.audit import Audit, AuditEvent
 from tidegate.observability.timestamp import rfc3339
 from tidegate.remote.errors import RateLimited
-
-_LOG = logging.getLogger(__name__)
-
-JOB = "mirror"
 
 LIMITS = Limits(parallel=2, per_lane=2, lease=20.0, longest=24 * 3600.0)
 """Runs of a process, each with some transfers at a time."""
@@ -48,119 +44,7 @@ SHOWN_SECONDS = 10.0
 RETRY_SECONDS, LONGEST_RETRY = 60.0, 3600.0
 """Before a run that failed is tried again; the pauses double."""
 
-WAIT_SECONDS = 600.0
-
 _MIRROR = msgspec.json.Decoder(Mirror)
-
-
-class _Header(msgspec.Struct, rename="camel"):
-    generation: int = 0
-    annotations: dict[str, str] = {}
-    deletion_timestamp: str = ""
-
-
-class _Partial(msgspec.Struct):
-    metadata: _Header
-
-
-_PARTIAL = msgspec.json.Decoder(_Partial)
-
-
-async def notice_mirrors(
-    database: Database, store: ObjectStore, mirroring: Mirroring, noticed: Noticed[Key]
-) -> None:
-    """Have Mirrors that are new, or have changed, looked at; until cancelled.
-
-    Each process does; who comes second finds the job there.
-    """
-    while True:
-        try:
-            if noticed.look_everywhere:
-                noticed.look_everywhere = False
-                noticed.add([each.key for each in (await store.list(MIRROR.key)).documents])
-            for key in sorted(noticed.take()):
-                await _enqueue(database, store, mirroring, key)
-        except Exception as error:  # noqa: BLE001  the top of a loop: logged, and tried again
-            log_setback(_LOG, "looking for mirrors", error)
-            noticed.look_everywhere = True
-            await asyncio.sleep(random.uniform(0.5, 1.0))  # noqa: S311  no secret
-        await noticed.wait(WAIT_SECONDS)
-
-
-def notice(store: ObjectStore) -> Noticed[Key]:
-    """What changes of Mirrors ask to look at; from now on."""
-    return Noticed(store, [MIRROR.key], work_of)
-
-
-def work_of(change: Change) -> Key | None:
-    """The Mirror that a change asks to run, or to run no more; its status asks for nothing."""
-    before, after = (
-        None if body is None else _PARTIAL.decode(body).metadata
-        for body in (change.before, change.after)
-    )
-    if before is not None and after is not None:
-        same = before.generation == after.generation
-        if same and before.annotations.get(RUN) == after.annotations.get(RUN):
-            return None
-    return change.key
-
-
-async def _enqueue(database: Database, store: ObjectStore, mirroring: Mirroring, key: Key) -> None:
-    """Make the Mirror's job due, unless it is at rest as it was last seen."""
-    document = await store.get(key)
-    name = f"{key.namespace}/{key.name}"
-    if document is None:
-        await database.write(lambda tx: jobs.drop(tx, JOB, name))
-        return
-    mirror = _MIRROR.decode(document.body)
-    job = await jobs.find(database, JOB, name)
-    wanted = Position.of(mirror, "" if job is None else Position.read(job.position).uploads)
-    if job is not None and Position.read(job.position) == wanted:
-        return
-    lane = mirroring.lane(mirror)
-
-    def unit(tx: Transaction) -> None:
-        now = tx.now()
-        jobs.enqueue(
-            tx,
-            JOB,
-            name,
-            due=now,
-            lane=lane,
-            project=key.namespace,
-            position=wanted.written(),
-            now=now,
-        )
-
-    await database.write(unit)
-
-
-class Position(msgspec.Struct, omit_defaults=True):
-    """What a job keeps: which Mirror it was made for, or last run, and uploads under way.
-
-    A Mirror with another generation, or another wish for a run, is to be run again.
-    """
-
-    generation: int = 0
-    run: str = ""
-    uploads: str = ""
-
-    @classmethod
-    def of(cls, mirror: Mirror, uploads: str) -> "Position":
-        """That of a Mirror as it is."""
-        metadata = mirror.metadata
-        return cls(metadata.generation, metadata.annotations.get(RUN, ""), uploads)
-
-    @classmethod
-    def read(cls, text: str) -> "Position":
-        """A position that a job has; a new one where there is none."""
-        try:
-            return msgspec.json.decode(text, type=cls) if text else cls()
-        except msgspec.MsgspecError:
-            return cls()
-
-    def written(self) -> str:
-        return msgspec.json.encode(self).decode()
 
 
 @dataclass(slots=True)
@@ -185,6 +69,7 @@ class Mirrors:
     store: ObjectStore
     mirroring: Mirroring
     audit: Audit
+    events: ObjectEvents
     chance: Callable[[], float] = random.random
     told_seconds: float = TOLD_SECONDS
     _now: Callable[[], float] = field(init=False)
@@ -219,6 +104,8 @@ class Mirrors:
             mirror,
             lambda each: ended(each, started, ran, error, again, self._now()),
         )
+        for each in happenings(mirror, ran, error, job.attempts + 1):
+            await self.events.report(each)
         if ran is not None and ran.failed and not error:
             error = f"{len(ran.failed)} images were not copied: {ran.failed[0].error}"
         return Ended(again, error=error)

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Coroutine
+from itertools import count
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -13,19 +14,14 @@ from tests.unit.delivery.mirrors.local_world import Registry
 from tidegate.apimachinery.store import Change, DocumentTransaction, Key
 from tidegate.auth.secrets import SECRETS
 from tidegate.controllers.jobs import Ended, Progress
-from tidegate.controllers.mirrors import (
-    JOB,
-    LONGEST_RETRY,
-    RETRY_SECONDS,
-    Mirrors,
-    Position,
-    notice,
-    notice_mirrors,
-    work_of,
-)
+from tidegate.controllers.mirror_events import happenings
+from tidegate.controllers.mirror_looks import JOB, Position, notice, notice_mirrors, work_of
+from tidegate.controllers.mirrors import LONGEST_RETRY, RETRY_SECONDS, Mirrors
+from tidegate.controllers.object_events import QUIET_SECONDS, ObjectEvents
 from tidegate.delivery.mirrors.local_upload import Local
 from tidegate.delivery.mirrors.mirroring import Mirroring
-from tidegate.kinds.mirror import MIRROR, RUN, Mirror
+from tidegate.kinds.event import EVENTS, Event
+from tidegate.kinds.mirror import MIRROR, RUN, Mirror, MirrorStatus
 from tidegate.kinds.registries.import_policy import Allowed, ImportPolicy
 from tidegate.metastore import jobs
 from tidegate.metastore.database import Transaction
@@ -78,9 +74,9 @@ class World:
         self.policy = ImportPolicy()
         self.told = Told()
 
-    def write(self, *, run: str = "", **spec: Any) -> None:
+    def write(self, *, run: str = "", status: MirrorStatus | None = None, **spec: Any) -> None:
         annotations = {RUN: run} if run else {}
-        body = {
+        body: dict[str, Any] = {
             "apiVersion": "tidegate.io/v1",
             "kind": "Mirror",
             "metadata": {
@@ -92,6 +88,8 @@ class World:
             },
             "spec": spec,
         }
+        if status is not None:
+            body["status"] = status
         self.registry.put(MIRROR.key, "shop", "m", msgspec.json.encode(body))
 
     def with_parts(self, work: Callable[[Local, Documents, Mirrors], Coroutine[Any, Any, T]]) -> T:
@@ -107,8 +105,16 @@ class World:
                 lambda: {"registry.internal:5000"},
                 local.clock,
             )
+            uids = count(1)
+            events = ObjectEvents(store, local.clock, lambda: f"event-{next(uids)}")
             mirrors = Mirrors(
-                local.database, store, mirroring, self.audit, lambda: 0.5, told_seconds=0.01
+                local.database,
+                store,
+                mirroring,
+                self.audit,
+                events,
+                lambda: 0.5,
+                told_seconds=0.01,
             )
             try:
                 return await work(local, store, mirrors)
@@ -141,6 +147,16 @@ class World:
             document = await store.get(KEY)
             assert document is not None
             return msgspec.json.decode(document.body, type=Mirror)
+
+        return self.with_parts(read)
+
+    def events(self) -> dict[str, Event]:
+        """What the project was told, by reason."""
+
+        async def read(_local: Local, store: Documents, _mirrors: Mirrors) -> dict[str, Event]:
+            listing = await store.list(EVENTS.key, "shop")
+            found = [msgspec.json.decode(each.body, type=Event) for each in listing.documents]
+            return {each.reason: each for each in found}
 
         return self.with_parts(read)
 
@@ -386,3 +402,59 @@ def test_a_run_answers_the_annotation_that_asked_for_it(world: World) -> None:
     world.write(run="again", **STREAMS)
     world.run()
     assert Position.read(world.told.positions[-1]).run == "again"
+
+
+BROKEN = {**STREAMS, "source": {**QUAY, "secret": "none"}}
+
+
+def test_the_project_is_told_that_runs_fail_seldom_and_with_their_number(world: World) -> None:
+    world.write(**BROKEN)
+    world.run(attempts=0)
+    world.registry.now += QUIET_SECONDS - 1
+    world.run(attempts=1)
+    told = world.events()["MirrorFailed"]
+    assert (told.type, told.count) == ("Warning", 1)
+    assert told.message == "there is no Secret none in project shop"
+    about = told.involved_object
+    assert (about.kind, about.name, about.uid) == ("Mirror", "m", "uid-m")
+    world.registry.now += 1
+    world.run(attempts=2)
+    assert world.events()["MirrorFailed"].count == 3
+
+
+def test_it_is_told_that_a_mirror_is_well_again_and_nothing_of_one_that_always_was(
+    world: World,
+) -> None:
+    world.write(**STREAMS)
+    world.run()
+    assert world.events() == {}
+    world.write(**BROKEN)
+    world.run()
+    world.write(**STREAMS, status=world.mirror().status)
+    world.run()
+    told = world.events()["MirrorRecovered"]
+    assert (told.type, told.message) == ("Normal", "the target has all 1 images")
+
+
+def test_it_is_told_of_tags_that_were_deleted(world: World) -> None:
+    for tag in ("a", "b"):
+        world.registry.fill(small_image(tag), tag, COPY)
+    world.write(**STREAMS, deleteExtra=True)
+    world.run()
+    told = world.events()["TagsDeleted"]
+    assert told.message == "2 tags deleted from copy: the source has them no more"
+
+
+def test_of_a_mirror_that_went_in_the_middle_nothing_is_told(world: World) -> None:
+    world.write(**BROKEN)
+
+    async def gone(_local: Local, store: Documents, mirrors: Mirrors) -> None:
+        document = await store.get(KEY)
+        assert document is not None
+        mirror = msgspec.json.decode(document.body, type=Mirror)
+        await store.write(lambda tx: tx.delete(KEY))
+        for each in happenings(mirror, None, "it failed", 1):
+            await mirrors.events.report(each)
+
+    world.with_parts(gone)
+    assert world.events() == {}

@@ -59,7 +59,7 @@ def ended(
     run = MirrorRun(started=rfc3339_seconds(started), finished=rfc3339_seconds(now))
     if ran is not None:
         run = _run(ran, run)
-        error = error or _said(ran)
+        error = error or said(ran)
     is_good = ran is not None and not ran.failed
     reason = Reason.COPIED if is_good else Reason.FAILED
     return replace(
@@ -94,7 +94,7 @@ def _failure(outcome: Outcome) -> MirrorFailure:
     return MirrorFailure(tag=tag, message=outcome.error[:_MESSAGE_LIMIT])
 
 
-def _said(ran: Ran) -> str:
+def said(ran: Ran) -> str:
     """A sentence about a run."""
     failed = ran.failed
     if failed:
@@ -107,7 +107,7 @@ def _conditions(
     before: MirrorStatus, reason: Reason, message: str, now: float
 ) -> list[StatusCondition]:
     status = "True" if reason is Reason.COPIED else "False"
-    old = next((each for each in before.conditions if each.type == READY), None)
+    old = _ready(before)
     since = old.last_transition_time if old is not None and old.status == status else ""
     return [
         StatusCondition(
@@ -118,3 +118,13 @@ def _conditions(
             message=message,
         )
     ]
+
+
+def state_of(status: MirrorStatus) -> str:
+    """The reason of what is shown; "" before the first run."""
+    found = _ready(status)
+    return "" if found is None else found.reason
+
+
+def _ready(status: MirrorStatus) -> StatusCondition | None:
+    return next((each for each in status.conditions if each.type == READY), None)
