@@ -19,7 +19,7 @@ from tests.e2e.rollouts import RULES, Rollouts
 from tests.e2e.traffic_kinds import HTTP_ROUTES, ROUTES, http_route, route, weights_of
 from tests.images import small_image
 from tests.kube_apiserver import Cluster
-from tests.kube_client import kube_client
+from tests.kube_client import PROJECTS, kube_client
 from tests.registry_client import client_of
 from tests.server import Server, serving, wait_until
 
@@ -234,6 +234,17 @@ def test_who_edits_a_route_has_it_and_who_deletes_the_rollout_gets_its_weights_b
     wait_until(lambda: shop.rules.get(path).status_code == 404, what="the rollout to go")
     assert weights_of(road.read()) == edited
     shop.wait("main", TWO)
+
+
+def test_a_project_that_ends_gives_the_weights_back_first(shop: Rollouts) -> None:
+    road = Road(shop, HTTP_ROUTES, http_route(web=100, web_canary=0))
+    roll(shop, steps=[{**TENTH, "pause": "1h"}, REST], traffic={"httpRoute": "web"})
+    shop.push(TWO)
+    road.wait(TEN)
+    path = f"{PROJECTS}/projects/{shop.namespace}"
+    assert shop.rules.delete(path).status_code == 200
+    wait_until(lambda: shop.rules.get(path).status_code == 404, what="the project to go")
+    assert weights_of(road.read()) == OWN
 
 
 def test_workers_killed_before_the_weights_are_written_leave_it_to_others(

@@ -37,9 +37,7 @@ async def balanced(routes: Routes, rollout: Rollout, *, reports: bool) -> Balanc
         return Balance(reports=reports, trouble="it changed meanwhile")
     except TargetRefused as error:
         return Balance(split, str(error), denied=True, reports=reports)
-    except TargetUnavailable as error:
-        return Balance(split, str(error), reports=reports)
-    except TimeoutError:
+    except (TargetUnavailable, TimeoutError):  # which name the cluster's address
         return Balance(split, "the cluster does not answer", reports=reports)
     return Balance(split, reports=reports)
 

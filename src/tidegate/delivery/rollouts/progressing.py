@@ -27,6 +27,9 @@ from tidegate.kinds.durations import seconds_of
 from tidegate.kinds.rollout import HOLD, GateStatus, Rollout, RolloutGate, RolloutStatus
 from tidegate.observability.timestamp import rfc3339_seconds
 
+UNCOUNTED = 60.0
+"""Seconds after which time that does not count is taken off the deadline."""
+
 
 def entered(rollout: Rollout, status: RolloutStatus, step: int, now: float) -> RolloutStatus:
     """At the beginning of a step, from 1."""
@@ -81,7 +84,7 @@ def _weighing(
     if not ends:
         status = _reopened(status, now)
     if blocked:
-        status = replace(status, step_started=rfc3339_seconds(now))
+        status = _not_counted(rollout, status, now)
     elif _is_late(rollout, status, facts, now):
         why = why or "its workloads were not rolled out"
         return _failed(rollout, status, facts, f"not in time: {why}", now)
@@ -94,6 +97,17 @@ def _ended(status: RolloutStatus, facts: Facts, now: float) -> RolloutStatus:
         return _complete(status, now)
     wait = waiting(status, facts.balance)
     return said(status, PROGRESSING, wait.why if wait else "", now)
+
+
+def _not_counted(rollout: Rollout, status: RolloutStatus, now: float) -> RolloutStatus:
+    """With a deadline that time like this does not count for, up to a fourth of it.
+
+    Not at each look: what waits for somebody for days is not to be written every second.
+    """
+    passed = now - epoch_seconds(status.step_started)
+    if passed < min(UNCOUNTED, seconds_of(rollout.spec.deadline) / 4):
+        return status
+    return replace(status, step_started=rfc3339_seconds(now))
 
 
 def _reopened(status: RolloutStatus, now: float) -> RolloutStatus:
@@ -114,7 +128,7 @@ def _is_late(rollout: Rollout, status: RolloutStatus, facts: Facts, now: float) 
 def _updating(rollout: Rollout, status: RolloutStatus, facts: Facts, now: float) -> RolloutStatus:
     named = ", ".join(facts.pending[:3]) + (", ..." if len(facts.pending) > 3 else "")
     if facts.blocked:
-        status = replace(status, step_started=rfc3339_seconds(now))
+        status = _not_counted(rollout, status, now)
         message = f"step {status.step_name}: policies hold {named} back"
         return said(status, PROGRESSING, message, now)
     status = _reopened(status, now)

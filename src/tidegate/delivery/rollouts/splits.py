@@ -65,13 +65,17 @@ class Split:
 def split_of(
     kind: str, name: str, body: bytes | None, rollout: str, services: Collection[str]
 ) -> Split:
-    """What there is of an object, for the Rollout of this name; `body` is None where it is gone."""
+    """What there is of an object, for the Rollout of this name; `body` is None where it is gone.
+
+    Who writes Rollouts is not told of objects that are not hers, not even that they are there.
+    """
+    none = f"there is no {kind} {name} with the annotation {ANNOTATION}: {rollout}"
     if body is None:
-        return Split(kind, name, problem=f"there is no {kind} {name}")
+        return Split(kind, name, problem=none)
     try:
         found = msgspec.json.decode(body, type=_Object)
     except msgspec.DecodeError:
-        return Split(kind, name, problem=f"{kind} {name} cannot be read")
+        return Split(kind, name, problem=none)
     metadata = found.metadata
     rules, places = [], []
     for backends in _rules(kind, found.spec, metadata.namespace):
@@ -82,7 +86,7 @@ def split_of(
             places.append({each: place for each, _, place in mine})
     problem = ""
     if metadata.annotations.get(ANNOTATION) != rollout:
-        problem = f"{kind} {name} has no annotation {ANNOTATION}: {rollout}"
+        problem = none
     elif not rules:
         problem = f"{kind} {name} sends nothing to {', '.join(sorted(services))} together"
     return Split(kind, name, metadata.uid, metadata.resource_version, rules, places, problem)

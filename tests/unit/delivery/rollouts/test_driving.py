@@ -771,7 +771,7 @@ def test_a_rollout_that_is_deleted_in_the_middle_gives_the_weights_back(tell: Te
         told.road.unreadable = TargetUnavailable("away")
         await told.delete()
         await told.says("is deleted when HTTPRoute web gets back what it had")
-        await told.says("away")
+        await told.says("the cluster does not answer")
         assert await told.world.image("main") == "a"  # which it brakes as long as it is there
         told.road.unreadable = None
         await told.until(told.gone, "the rollout to go")

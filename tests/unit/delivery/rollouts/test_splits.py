@@ -96,11 +96,11 @@ def test_a_patch_for_others_names_the_services_it_means() -> None:
 @pytest.mark.parametrize(
     ("body", "problem"),
     [
-        (None, "there is no HTTPRoute web"),
-        (b"{", "cannot be read"),
-        (b'{"spec": {"rules": "none"}}', "cannot be read"),
-        (b'{"spec": {"rules": []}}', "has no annotation tidegate.io/rollout: web"),
-        (json.dumps(http_route(OWN, rollout="api")).encode(), "has no annotation"),
+        (None, "there is no HTTPRoute web with the annotation tidegate.io/rollout: web"),
+        (b"{", "there is no HTTPRoute web with"),
+        (b'{"spec": {"rules": "none"}}', "there is no HTTPRoute web with"),
+        (b'{"spec": {"rules": []}}', "there is no HTTPRoute web with"),
+        (json.dumps(http_route(OWN, rollout="api")).encode(), "there is no HTTPRoute web with"),
     ],
 )
 def test_an_object_that_is_not_for_this_rollout_says_why(body: bytes | None, problem: str) -> None:

@@ -293,7 +293,7 @@ def test_what_else_is_edited_is_nobodys_business() -> None:
         ),
         (
             lambda road: setattr(road, "route", http_route(HALF, rollout="other")),
-            "has no annotation tidegate.io/rollout: web",
+            "with the annotation tidegate.io/rollout: web",
         ),
         (lambda road: road.edit({"web": 1}), "sends nothing to web, web-canary together"),
     ],
@@ -329,8 +329,8 @@ def test_an_edit_while_the_traffic_goes_back_is_hers_and_the_tag_goes_back() -> 
     ("trouble", "why"),
     [
         (TargetRefused("may not patch"), "may not patch"),
-        (TargetUnavailable("away"), "away"),
-        (TimeoutError(), "does not answer"),
+        (TargetUnavailable("https://10.1.2.3: away"), "the cluster does not answer"),
+        (TimeoutError(), "the cluster does not answer"),
         (Overtaken(), ""),
     ],
 )
@@ -411,6 +411,20 @@ def test_a_policy_that_reports_leaves_the_weights_to_somebody_and_says_how() -> 
     run.road.edit(OWN)
     run.turn(NEW)
     assert (run.turn(NEW).phase, run.road.written) == (COMPLETE, [])
+
+
+def test_what_waits_for_somebody_is_not_written_at_each_look_and_is_never_late() -> None:
+    run = Run(deadline="10m")
+    run.reports = True
+    run.until("canary")
+    for _ in range(3):
+        run.turn(NEW)
+    written = 0
+    for _ in range(1200):
+        before = run.status
+        written += run.turn(NEW) != before
+    assert 0 < written <= 20
+    assert run.status.phase == PROGRESSING
 
 
 def test_a_policy_that_reports_keeps_no_tag_from_going_back_nor_a_rollout_from_going() -> None:
