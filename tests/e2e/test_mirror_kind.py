@@ -344,3 +344,22 @@ def sizes(server: Server) -> Iterator[int]:
 
 def _check(ours: RegistryClient, large: Pushable) -> None:
     ours.pull("kill/app", large, "1")
+
+
+def test_metrics_and_events_tell_of_a_mirror_that_fails_and_is_well_again(world: World) -> None:
+    project = world.project("told")
+    world.theirs.push("org/told", small_image("x"), "1")
+    login = {**world.repository("org/told"), "secret": "later"}
+    path = world.mirror(project, source=login, target={"stream": "app"}, every="1h")
+    world.wait(path, "Failed")
+    world.secret(project, "later", world.upstream.address, *LOGIN)
+    world.run(path, "again", lambda status: status.get("lastSuccess"))
+
+    def reasons() -> set[str]:
+        events = world.kube.read(f"{CORE}/namespaces/{project}/events")["items"]
+        return {each["reason"] for each in events if each["involvedObject"]["kind"] == "Mirror"}
+
+    wait_until(lambda: reasons() == {"MirrorFailed", "MirrorRecovered"}, what="both events")
+    told = world.ours.http.get("/extensions/v2/metrics").text
+    assert 'tidegate_mirrors_late{project="told"} 0' in told
+    assert 'tidegate_mirror_run_images{project="told",result="copied"} 1' in told

@@ -5,7 +5,7 @@ from dataclasses import fields
 from pathlib import Path
 
 from tidegate.config import Settings
-from tidegate.registry import import_metrics, metrics, rollout_metrics, work_metrics
+from tidegate.registry import import_metrics, metrics, mirror_metrics, rollout_metrics, work_metrics
 from tidegate.registry.errors import ERRORS
 
 DOCS = Path(__file__).parent.parent.parent / "docs"
@@ -49,6 +49,7 @@ def test_every_metric_is_documented_with_its_meaning() -> None:
         **dict(metrics.TOTALS),
         **dict(work),
         **dict(import_metrics.FAMILIES),
+        **dict(mirror_metrics.FAMILIES),
         **dict([rollout_metrics.PHASE]),
     }
 

@@ -262,15 +262,26 @@ def _every_faults(every: str) -> list[FieldError]:
     return [invalid("spec.every", every, "must be from 1m to 366d")]
 
 
-def _state(each: Mirror) -> str:
+STATES = ("Waiting", "Running", "Copied", "Failed", "Suspended")
+"""How a Mirror goes, in a word."""
+
+
+def state(each: Mirror) -> str:
+    """One of `STATES`."""
     if each.spec.suspend:
         return "Suspended"
     if each.status.progress is not None:
-        progress = each.status.progress
-        percent = min(100, 100 * progress.done // progress.total) if progress.total else 0
-        return f"Running {percent}%" if percent else "Running"
+        return "Running"
     found = next((one for one in each.status.conditions if one.type == "Ready"), None)
     return "Waiting" if found is None else found.reason
+
+
+def _state(each: Mirror) -> str:
+    found, progress = state(each), each.status.progress
+    if found != "Running" or progress is None or not progress.total:
+        return found
+    percent = min(100, 100 * progress.done // progress.total)
+    return f"Running {percent}%" if percent else found
 
 
 def _shown(side: MirrorSide) -> str:

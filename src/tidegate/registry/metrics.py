@@ -11,7 +11,7 @@ from tidegate import __version__
 from tidegate.images import adoption
 from tidegate.metastore import blobs, cached, usage
 from tidegate.metastore.database import Database
-from tidegate.registry import import_metrics, rollout_metrics, work_metrics
+from tidegate.registry import import_metrics, mirror_metrics, rollout_metrics, work_metrics
 from tidegate.registry.exposition import Sample, Type, family
 from tidegate.registry.response import Response
 
@@ -53,6 +53,7 @@ class Metrics:
             lines += family(name, Type.GAUGE, meaning, [({}, value)])
         lines += family(*PROJECTS, await self._projects())
         lines += await work_metrics.lines(self._database, self._clock())
+        lines += await mirror_metrics.lines(self._database, self._clock())
         lines += await import_metrics.lines(self._database)
         lines += await rollout_metrics.lines(self._database)
         return Response(200, [_TEXT], "\n".join([*lines, ""]).encode())
