@@ -46,6 +46,7 @@ def advance(rollout: Rollout, facts: Facts, now: float) -> RolloutStatus:
     if rollout.metadata.deletion_timestamp:
         return _leaving(status, facts.balance, now)
     status = _decided(rollout, status, facts, now)
+    # Wherever no step goes on, and none is held as it is, weights are to be what they were.
     stays = status.phase in (PROGRESSING, SUSPENDED) or (status.phase == HELD and status.step)
     return status if stays else returned(status, facts.balance)
 

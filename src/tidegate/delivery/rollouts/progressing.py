@@ -22,7 +22,7 @@ from tidegate.delivery.rollouts.phases import (
     past,
     said,
 )
-from tidegate.delivery.rollouts.traffic import edit_of, is_ending, returned, waiting, weighed
+from tidegate.delivery.rollouts.traffic import edit_of, is_ending, waiting, weighed
 from tidegate.kinds.durations import seconds_of
 from tidegate.kinds.rollout import HOLD, GateStatus, Rollout, RolloutGate, RolloutStatus
 from tidegate.observability.timestamp import rfc3339_seconds
@@ -54,7 +54,7 @@ def progressed(rollout: Rollout, status: RolloutStatus, facts: Facts, now: float
         return _ended(status, facts, now)
     stopped = edit_of(rollout, facts.balance.split)
     if stopped:
-        return _failed(rollout, status, facts, stopped, now, hold=True)
+        return _failed(rollout, status, stopped, now, hold=True)
     if facts.pending:
         return _updating(rollout, status, facts, now)
     changed = _weighing(rollout, status, facts, now)
@@ -78,7 +78,7 @@ def _weighing(
     if changed.traffic == status.traffic or (look is not None and look.good):
         status = changed
     elif look is not None and look.good is False:
-        return _failed(rollout, status, facts, look.message, now)
+        return _failed(rollout, status, look.message, now)
     else:  # nothing gets traffic before it is rolled out
         why, blocked = "" if look is None else look.message, False
     if not ends:
@@ -87,7 +87,7 @@ def _weighing(
         status = _not_counted(rollout, status, now)
     elif _is_late(rollout, status, facts, now):
         why = why or "its workloads were not rolled out"
-        return _failed(rollout, status, facts, f"not in time: {why}", now)
+        return _failed(rollout, status, f"not in time: {why}", now)
     return said(status, PROGRESSING, why and f"step {status.step_name}: {why}", now)
 
 
@@ -133,7 +133,7 @@ def _updating(rollout: Rollout, status: RolloutStatus, facts: Facts, now: float)
         return said(status, PROGRESSING, message, now)
     status = _reopened(status, now)
     if _is_late(rollout, status, facts, now):
-        return _failed(rollout, status, facts, f"{named} did not get the image in time", now)
+        return _failed(rollout, status, f"{named} did not get the image in time", now)
     message = f"step {status.step_name}: {named} gets the image"
     return said(status, PROGRESSING, message, now)
 
@@ -161,12 +161,12 @@ def _judged(rollout: Rollout, status: RolloutStatus, facts: Facts, now: float) -
     for gate in gates:
         if by_name[gate.name].failures >= gate.failures:
             why = f"gate {gate.name}: {by_name[gate.name].message}"
-            return _failed(rollout, status, facts, why, now)
+            return _failed(rollout, status, why, now)
     open_ = [each.name for each in gates if by_name[each.name].successes < each.successes]
     pause = epoch_seconds(status.step_updated) + (seconds_of(step.pause) if step.pause else 0)
     if open_:
         if _is_late(rollout, status, facts, now):
-            return _failed(rollout, status, facts, f"gate {open_[0]} was not good in time", now)
+            return _failed(rollout, status, f"gate {open_[0]} was not good in time", now)
         message = f"step {step.name}: waits for gate {', '.join(open_)}"
         return said(status, PROGRESSING, message, now)
     if now < pause:
@@ -184,17 +184,11 @@ def _complete(status: RolloutStatus, now: float) -> RolloutStatus:
 
 
 def _failed(
-    rollout: Rollout,
-    status: RolloutStatus,
-    facts: Facts,
-    why: str,
-    now: float,
-    *,
-    hold: bool = False,
+    rollout: Rollout, status: RolloutStatus, why: str, now: float, *, hold: bool = False
 ) -> RolloutStatus:
     failed = [status.target, *(each for each in status.failed if each != status.target)]
     status = replace(status, failed=failed[:FAILED_KEPT])
     message = f"step {status.step_name} failed: {why}"
     if hold or rollout.spec.on_failure == HOLD:
         return said(past(status, HELD, message, now), HELD, message, now)
-    return said(returned(status, facts.balance), ROLLING_BACK, message, now)
+    return said(status, ROLLING_BACK, message, now)

@@ -402,8 +402,9 @@ def test_a_policy_that_reports_leaves_the_weights_to_somebody_and_says_how() -> 
     )
     run.road.edit(TEN)
     run.until("at90")
+    run.road.edit({"web": 70, "web-canary": 30})  # on the way, which is nobody's edit but hers
     for _ in range(3):
-        run.turn(NEW)
+        assert run.turn(NEW).phase == PROGRESSING
     run.road.edit(HALF)
     run.until("rest")
     for _ in range(3):
@@ -411,6 +412,19 @@ def test_a_policy_that_reports_leaves_the_weights_to_somebody_and_says_how() -> 
     run.road.edit(OWN)
     run.turn(NEW)
     assert (run.turn(NEW).phase, run.road.written) == (COMPLETE, [])
+
+
+def test_a_policy_that_comes_before_the_write_has_it_reported() -> None:
+    run = Run()
+    run.until("canary")
+    run.road.trouble = TargetUnavailable("away")
+    for _ in range(3):
+        run.turn(NEW)
+    run.road.trouble, run.reports = None, True
+    status = run.turn(NEW)
+    assert run.road.written == []
+    assert status.traffic is not None
+    assert status.traffic.reported
 
 
 def test_what_waits_for_somebody_is_not_written_at_each_look_and_is_never_late() -> None:
