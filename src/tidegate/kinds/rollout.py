@@ -14,20 +14,24 @@ from tidegate.apimachinery.meta import Object, Time, Wire, doc
 from tidegate.apimachinery.resource import Column, Resource, Strategy
 from tidegate.kinds.automaton import PatternInvalid
 from tidegate.kinds.condition import StatusCondition
-from tidegate.kinds.durations import DurationInvalid, seconds_of
 from tidegate.kinds.pattern import glob_of
+from tidegate.kinds.rollout_gates import (
+    RolloutGate,
+    duration_faults,
+    fill_in,
+    gates_faults,
+    too_many,
+)
 from tidegate.kinds.rollout_traffic import (
     RolloutTraffic,
     TrafficStatus,
     shown_weights,
     traffic_faults,
 )
-from tidegate.kinds.urls import url_faults
 from tidegate.oci.errors import NameInvalid, TagInvalid
 from tidegate.oci.name import RepositoryName, Tag
 
 ROLL_BACK, HOLD = "RollBack", "Hold"
-SUCCESS, FAILURE = "Success", "Failure"
 
 PHASES = (
     "Idle",
@@ -41,58 +45,9 @@ PHASES = (
 """What `status.phase` can be, once a server has seen the Rollout."""
 
 STEPS = 16
-GATES = 8
 ENTRIES = 32
 MOST = 100
 """Rollouts of one project, each of which may call URLs every second."""
-COUNTS = 1000
-QUERY_LIMIT = 4096
-LONGEST = 30 * 86400
-SHORTEST_INTERVAL = 1
-
-COMPARISONS = ("<", "<=", ">", ">=", "==", "!=")
-
-
-class HttpGate(Wire):
-    """A URL that has to answer well."""
-
-    url: Annotated[str, doc("http or https URL that is asked with GET.")]
-    status: Annotated[int, doc("The status that is good; any of 200 to 299 by default.")] = 0
-
-
-class PrometheusGate(Wire):
-    """A query whose value has to be in bounds."""
-
-    url: Annotated[str, doc("URL of Prometheus, without /api/v1.")]
-    query: Annotated[str, doc("The query: its value is that of its first sample.")]
-    condition: Annotated[str, doc("What the value has to be: `< 0.01`, with <, <=, >, >=, ==, !=.")]
-    no_data: Annotated[
-        str, doc("What it counts as when there is no sample: Failure (the default) or Success.")
-    ] = ""
-
-
-class RolloutStatusGate(Wire):
-    """The workloads of the step have to be rolled out, as `kubectl rollout status` says."""
-
-
-class RolloutGate(Wire):
-    """What has to be good for the next step; one of httpGet, prometheus and rolloutStatus."""
-
-    name: Annotated[str, doc("What the status calls it.")]
-    http_get: Annotated[HttpGate | None, doc("A URL that has to answer well.")] = None
-    prometheus: Annotated[PrometheusGate | None, doc("A query.")] = None
-    rollout_status: Annotated[
-        RolloutStatusGate | None,
-        doc("The state of the workloads, which takes something that runs them: a cluster."),
-    ] = None
-    interval: Annotated[str, doc("Between two looks: 10s by default.")] = ""
-    initial_delay: Annotated[
-        str, doc("Until the first look, once the workloads of the step have the image.")
-    ] = ""
-    successes: Annotated[int, doc("Good looks in a row that it takes: 1 by default.")] = 0
-    failures: Annotated[
-        int, doc("Bad looks in the whole step that are too many: 3 by default.")
-    ] = 0
 
 
 class RolloutStep(Wire):
@@ -227,11 +182,7 @@ def _prepare(new: Rollout, old: Rollout | None) -> None:
     new.spec.on_failure = new.spec.on_failure or ROLL_BACK
     new.spec.deadline = new.spec.deadline or "10m"
     for gate in (*new.spec.gates, *(each for step in new.spec.steps for each in step.gates)):
-        gate.interval = gate.interval or "10s"
-        gate.successes = gate.successes or 1
-        gate.failures = gate.failures or 3
-        if gate.prometheus is not None:
-            gate.prometheus.no_data = gate.prometheus.no_data or FAILURE
+        fill_in(gate)
 
 
 def _validate(new: Rollout, _old: Rollout | None) -> Sequence[FieldError]:
@@ -239,15 +190,15 @@ def _validate(new: Rollout, _old: Rollout | None) -> Sequence[FieldError]:
     faults = _tag_faults(new)
     if spec.on_failure not in (ROLL_BACK, HOLD):
         faults.append(not_supported("spec.onFailure", spec.on_failure, (ROLL_BACK, HOLD)))
-    faults += _duration_faults("spec.deadline", spec.deadline)
+    faults += duration_faults("spec.deadline", spec.deadline)
     if not spec.steps:
         faults.append(required("spec.steps"))
     if len(spec.steps) > STEPS:
-        faults.append(_too_many("spec.steps", len(spec.steps), STEPS))
+        faults.append(too_many("spec.steps", len(spec.steps), STEPS))
     for index, step in enumerate(spec.steps[:STEPS]):
         faults += _step_faults(f"spec.steps[{index}]", step)
     faults += traffic_faults(spec.traffic, [each.weights for each in spec.steps[:STEPS]])
-    return [*faults, *_gates_faults("spec.gates", spec.gates)]
+    return [*faults, *gates_faults("spec.gates", spec.gates)]
 
 
 def _tag_faults(rollout: Rollout) -> list[FieldError]:
@@ -268,7 +219,7 @@ def _tag_faults(rollout: Rollout) -> list[FieldError]:
 def _step_faults(path: str, step: RolloutStep) -> list[FieldError]:
     faults = [] if step.name else [required(f"{path}.name")]
     if len(step.workloads) > ENTRIES:
-        faults.append(_too_many(f"{path}.workloads", len(step.workloads), ENTRIES))
+        faults.append(too_many(f"{path}.workloads", len(step.workloads), ENTRIES))
     for index, each in enumerate(step.workloads[:ENTRIES]):
         where = f"{path}.workloads[{index}]"
         try:
@@ -279,81 +230,8 @@ def _step_faults(path: str, step: RolloutStep) -> list[FieldError]:
         except PatternInvalid as error:
             faults.append(invalid(where, each, str(error)))
     if step.pause:
-        faults += _duration_faults(f"{path}.pause", step.pause)
-    return [*faults, *_gates_faults(f"{path}.gates", step.gates)]
-
-
-def _gates_faults(path: str, gates: Sequence[RolloutGate]) -> list[FieldError]:
-    faults = []
-    if len(gates) > GATES:
-        faults.append(_too_many(path, len(gates), GATES))
-    if len({each.name for each in gates}) < len(gates):
-        faults.append(invalid(path, len(gates), "two gates have the same name"))
-    for index, gate in enumerate(gates[:GATES]):
-        faults += _gate_faults(f"{path}[{index}]", gate)
-    return faults
-
-
-def _gate_faults(path: str, gate: RolloutGate) -> list[FieldError]:
-    faults = [] if gate.name else [required(f"{path}.name")]
-    kinds = [each for each in (gate.http_get, gate.prometheus, gate.rollout_status) if each]
-    if len(kinds) != 1:
-        why = "must have one of httpGet, prometheus and rolloutStatus"
-        faults.append(invalid(path, gate.name, why))
-    faults += _duration_faults(f"{path}.interval", gate.interval, SHORTEST_INTERVAL)
-    if gate.initial_delay:
-        faults += _duration_faults(f"{path}.initialDelay", gate.initial_delay)
-    for name, count in (("successes", gate.successes), ("failures", gate.failures)):
-        if not 1 <= count <= COUNTS:
-            faults.append(invalid(f"{path}.{name}", count, f"must be between 1 and {COUNTS}"))
-    if gate.http_get is not None:
-        faults += url_faults(f"{path}.httpGet.url", gate.http_get.url)
-        status = gate.http_get.status
-        if status and not 200 <= status < 600:
-            faults.append(invalid(f"{path}.httpGet.status", status, "must be a status"))
-    if gate.prometheus is not None:
-        faults += _prometheus_faults(f"{path}.prometheus", gate.prometheus)
-    return faults
-
-
-def _prometheus_faults(path: str, gate: PrometheusGate) -> list[FieldError]:
-    faults = url_faults(f"{path}.url", gate.url)
-    if not 0 < len(gate.query) <= QUERY_LIMIT:
-        why = f"must have up to {QUERY_LIMIT} characters"
-        faults.append(invalid(f"{path}.query", gate.query[:100], why))
-    if condition_of(gate.condition) is None:
-        why = "must be a comparison with a number, such as `< 0.01`"
-        faults.append(invalid(f"{path}.condition", gate.condition, why))
-    if gate.no_data not in (SUCCESS, FAILURE):
-        faults.append(not_supported(f"{path}.noData", gate.no_data, (SUCCESS, FAILURE)))
-    return faults
-
-
-def condition_of(text: str) -> tuple[str, float] | None:
-    """A comparison and a number; None for text that is none."""
-    stripped = text.strip()
-    sign = stripped.rstrip("0123456789.eE+-_ \t")
-    number = stripped[len(sign) :].strip()
-    if sign not in COMPARISONS or "_" in number:
-        return None
-    try:
-        return sign, float(number)
-    except ValueError:
-        return None
-
-
-def _duration_faults(path: str, text: str, least: int = 0) -> list[FieldError]:
-    try:
-        seconds = seconds_of(text)
-    except DurationInvalid as error:
-        return [invalid(path, text, str(error))]
-    if not least <= seconds <= LONGEST:
-        return [invalid(path, text, f"must be between {least}s and 30d")]
-    return []
-
-
-def _too_many(path: str, count: int, most: int) -> FieldError:
-    return invalid(path, count, f"may not have more than {most} entries")
+        faults += duration_faults(f"{path}.pause", step.pause)
+    return [*faults, *gates_faults(f"{path}.gates", step.gates)]
 
 
 def _weights(rollout: Rollout) -> str:

@@ -6,17 +6,19 @@ import pytest
 
 from tidegate.apimachinery.meta import ObjectMeta
 from tidegate.kinds.rollout import (
-    GATES,
     ROLLOUTS,
     STEPS,
-    HttpGate,
-    PrometheusGate,
     Rollout,
-    RolloutGate,
     RolloutSpec,
     RolloutStatus,
-    RolloutStatusGate,
     RolloutStep,
+)
+from tidegate.kinds.rollout_gates import (
+    GATES,
+    HttpGate,
+    PrometheusGate,
+    RolloutGate,
+    RolloutStatusGate,
     condition_of,
 )
 from tidegate.kinds.rollout_traffic import RolloutTraffic, TrafficRule, TrafficStatus

@@ -7,7 +7,8 @@ import msgspec
 import pytest
 import yaml
 
-from tidegate.kinds.rollout import GATES, MOST, ROLLOUTS, STEPS, Rollout
+from tidegate.kinds.rollout import MOST, ROLLOUTS, STEPS, Rollout
+from tidegate.kinds.rollout_gates import GATES
 from tidegate.kinds.rollout_traffic import ANNOTATION, FINALIZER, HEAVIEST, HTTP_ROUTE, ROUTE
 
 TEXT = (Path(__file__).parents[3] / "docs" / "rollouts.md").read_text("utf-8")

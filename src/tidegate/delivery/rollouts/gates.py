@@ -4,7 +4,8 @@ from collections.abc import Sequence
 
 from tidegate.apimachinery.durations import epoch_seconds
 from tidegate.kinds.durations import seconds_of
-from tidegate.kinds.rollout import GateStatus, Rollout, RolloutGate, RolloutStatusGate
+from tidegate.kinds.rollout import GateStatus, Rollout
+from tidegate.kinds.rollout_gates import RolloutGate, RolloutStatusGate
 
 PROGRESSING = "Progressing"
 

@@ -15,7 +15,13 @@ from tidegate.delivery.rollouts.facts import Look
 from tidegate.delivery.rollouts.readiness import ready
 from tidegate.delivery.triggers.targets import TargetUnavailable
 from tidegate.delivery.triggers.workload import Workload, WorkloadKey
-from tidegate.kinds.rollout import SUCCESS, HttpGate, PrometheusGate, RolloutGate, condition_of
+from tidegate.kinds.rollout_gates import (
+    SUCCESS,
+    HttpGate,
+    PrometheusGate,
+    RolloutGate,
+    condition_of,
+)
 from tidegate.remote.errors import AddressRefused, RemoteError
 from tidegate.remote.web import WebAnswer
 

@@ -13,7 +13,8 @@ from weakref import WeakValueDictionary
 from tidegate.apimachinery.store import Key
 from tidegate.delivery.rollouts.facts import Look
 from tidegate.delivery.triggers.workload import Workload
-from tidegate.kinds.rollout import Rollout, RolloutGate
+from tidegate.kinds.rollout import Rollout
+from tidegate.kinds.rollout_gates import RolloutGate
 
 AT_ONCE = 128
 """Looks of one process at the same time."""

@@ -24,7 +24,8 @@ from tidegate.delivery.rollouts.phases import (
 )
 from tidegate.delivery.rollouts.traffic import edit_of, is_ending, waiting, weighed
 from tidegate.kinds.durations import seconds_of
-from tidegate.kinds.rollout import HOLD, GateStatus, Rollout, RolloutGate, RolloutStatus
+from tidegate.kinds.rollout import HOLD, GateStatus, Rollout, RolloutStatus
+from tidegate.kinds.rollout_gates import RolloutGate
 from tidegate.observability.timestamp import rfc3339_seconds
 
 UNCOUNTED = 60.0

@@ -36,16 +36,8 @@ from tidegate.images.kinds.image_stream import IMAGE_STREAMS, ImageStream
 from tidegate.images.streams.hosts import Hosts
 from tidegate.images.streams.stream import PUSH, Actor, Stream
 from tidegate.images.streams.stream import Change as TagChange
-from tidegate.kinds.rollout import (
-    ROLLOUTS,
-    HttpGate,
-    PrometheusGate,
-    Rollout,
-    RolloutGate,
-    RolloutSpec,
-    RolloutStatus,
-    RolloutStep,
-)
+from tidegate.kinds.rollout import ROLLOUTS, Rollout, RolloutSpec, RolloutStatus, RolloutStep
+from tidegate.kinds.rollout_gates import HttpGate, PrometheusGate, RolloutGate
 from tidegate.kinds.rollout_traffic import FINALIZER, RolloutTraffic, TrafficRule
 from tidegate.kinds.trigger_policy import Follow
 from tidegate.metastore import manifests

@@ -13,7 +13,12 @@ from tidegate.delivery.rollouts.readiness import NOT_RUN, ready
 from tidegate.delivery.triggers.reading import SHAPES, workload_of
 from tidegate.delivery.triggers.targets import TargetUnavailable
 from tidegate.delivery.triggers.workload import Workload, WorkloadKey
-from tidegate.kinds.rollout import HttpGate, PrometheusGate, RolloutGate, RolloutStatusGate
+from tidegate.kinds.rollout_gates import (
+    HttpGate,
+    PrometheusGate,
+    RolloutGate,
+    RolloutStatusGate,
+)
 from tidegate.remote.errors import AddressRefused, RemoteError, Unavailable
 from tidegate.remote.web import WebAnswer
 

@@ -22,15 +22,8 @@ from tidegate.delivery.rollouts.phases import (
     SUSPENDED,
 )
 from tidegate.delivery.rollouts.traffic import Balance
-from tidegate.kinds.rollout import (
-    ROLLOUTS,
-    HttpGate,
-    Rollout,
-    RolloutGate,
-    RolloutSpec,
-    RolloutStatus,
-    RolloutStep,
-)
+from tidegate.kinds.rollout import ROLLOUTS, Rollout, RolloutSpec, RolloutStatus, RolloutStep
+from tidegate.kinds.rollout_gates import HttpGate, RolloutGate
 
 NOW = 1_790_000_000.0
 OLD, NEW, NEWER = "sha256:old", "sha256:new", "sha256:newer"

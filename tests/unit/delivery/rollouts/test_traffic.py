@@ -28,15 +28,8 @@ from tidegate.delivery.rollouts.phases import (
 )
 from tidegate.delivery.rollouts.traffic import Balance, is_to_be_ready
 from tidegate.delivery.triggers.targets import Overtaken, TargetRefused, TargetUnavailable
-from tidegate.kinds.rollout import (
-    ROLLOUTS,
-    HttpGate,
-    Rollout,
-    RolloutGate,
-    RolloutSpec,
-    RolloutStatus,
-    RolloutStep,
-)
+from tidegate.kinds.rollout import ROLLOUTS, Rollout, RolloutSpec, RolloutStatus, RolloutStep
+from tidegate.kinds.rollout_gates import HttpGate, RolloutGate
 from tidegate.kinds.rollout_traffic import RolloutTraffic
 
 NOW = 1_790_000_000.0
