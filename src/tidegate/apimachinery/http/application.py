@@ -5,6 +5,7 @@ record. Nothing is looked up before the authorizer agreed, so a refusal tells no
 exists. Invariant: one answer per request; a stream that fails says so inside itself.
 """
 
+import asyncio
 import logging
 import re
 import time
@@ -190,7 +191,8 @@ class ApiApplication:
             raise PathNotFound
         if method != "get":
             raise MethodNotAllowed
-        return page(request)
+        # the first to ask for a schema has it made, which others need not wait for
+        return await asyncio.to_thread(page, request)
 
     async def _resource(
         self, request: Request, target: Target, user: User, trail: _Trail

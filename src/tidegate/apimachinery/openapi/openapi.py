@@ -15,6 +15,7 @@ from functools import cached_property
 
 from tidegate.apimachinery.discovery import Declared, grouped
 from tidegate.apimachinery.openapi import v2, v3
+from tidegate.apimachinery.openapi.definitions import Json
 from tidegate.apimachinery.openapi.gnostic import ASKED_AS, CONTENT_TYPE, encoded
 from tidegate.apimachinery.openapi.operations import group_version_path
 from tidegate.apimachinery.published import JSON, Published, chosen, json_document, published
@@ -31,7 +32,6 @@ class OpenApi:
             for group, versions in grouped(resources).items()
             for each, found in versions.items()
         }
-        self._v2 = v2.document(resources, title, version)
         self._v3: dict[str, Published] = {}
 
     def v2(self, accept: str = "") -> Published:
@@ -56,11 +56,14 @@ class OpenApi:
 
     @cached_property
     def _v2_json(self) -> Published:
-        return json_document(self._v2)
+        return json_document(self._written_v2())
 
     @cached_property
     def _v2_protobuf(self) -> Published:
-        return published(CONTENT_TYPE, encoded(self._v2))
+        return published(CONTENT_TYPE, encoded(self._written_v2()))
+
+    def _written_v2(self) -> Json:
+        return v2.document(self._resources, self._title, self._version)
 
     @cached_property
     def _index(self) -> Published:
