@@ -5,7 +5,10 @@ show what is declared in the table and load nothing. Invariant: this module alon
 by name.
 """
 
+import gc
 import importlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, ClassVar, NamedTuple
 
 import typer
@@ -45,7 +48,8 @@ class LazyGroup(TyperGroup):
 
 def load(name: str, place: Later) -> TyperCommand | TyperGroup:
     """The command itself."""
-    found = getattr(importlib.import_module(place.module), place.attribute)
+    with _no_collections():
+        found = getattr(importlib.import_module(place.module), place.attribute)
     if isinstance(found, typer.Typer):
         group = get_group(found)
         group.name = name
@@ -55,6 +59,16 @@ def load(name: str, place: Later) -> TyperCommand | TyperGroup:
     command = get_command(alone)
     assert isinstance(command, TyperCommand)  # noqa: S101  an application of one command is it
     return command
+
+
+@contextmanager
+def _no_collections() -> Iterator[None]:
+    """What modules define stays: to look for cycles in it again and again is half of an import."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
 
 
 class FallbackGroup(TyperGroup):

@@ -2,6 +2,7 @@
 
 import asyncio
 import datetime as dt
+import gc
 import os
 import sys
 from collections.abc import Callable
@@ -73,6 +74,8 @@ def _run(settings: Settings) -> int:
     listeners = _listen(settings)
     certificate = _certificate(settings, listeners)
     _check_cluster(settings)
+    gc.collect()
+    gc.freeze()  # what is there stays, and a page that no collection writes to is shared
     password = _in_child(lambda: asyncio.run(setup.prepare(settings)))
     supervisor = Supervisor(
         lambda number, lifeline, ready: _work(
