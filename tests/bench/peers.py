@@ -52,7 +52,8 @@ class Processes:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                env={**os.environ, **environment},
+                # compiled once, as wherever it is installed
+                env={**os.environ, **environment, "PYTHONDONTWRITEBYTECODE": ""},
                 start_new_session=True,
             )
         self._running.append(process)
