@@ -1,10 +1,13 @@
 """What pulls of another registry's images cost, with and without that registry.
 
-    python -m tests.bench.pull_through [--pulls N] [--size MB] [--clients N] [--parts kept,cold]
+    python -m tests.bench.pull_through [--pulls N] [--size MB] [--clients N] [--silences N]
+        [--parts kept,first,cold]
 
 `kept`: single pulls of what is here, first with the other registry answering, then with one that
-takes every request and answers none. `cold`: many clients want one large blob that nobody has
-pulled yet; meanwhile somebody asks for a manifest, again and again. By hand, before a claim.
+takes every request and answers none. `first`: the first pull of a due tag that finds it so, of a
+registry that answered well just before, again and again. `cold`: many clients want one large blob
+that nobody has pulled yet; meanwhile somebody asks for a manifest, again and again. By hand, before
+a claim.
 """
 
 import argparse
@@ -26,6 +29,9 @@ from tests.server import PASSWORD, USERNAME, Server
 from tests.tools import require
 
 MEGABYTE = 1 << 20
+KNOWN = 30
+"""Answers before each silence: how long a registry usually takes is known, and that which came late
+of the last silence is no part of it."""
 HEADER = "| pulls | p50 | p99 | longest |\n|---|---:|---:|---:|"
 COLD = (
     "| cold blob | all have it after | read of the other registry"
@@ -74,6 +80,27 @@ def kept(here: World, options: argparse.Namespace) -> Iterator[str]:
         for what, work in works.items():
             yield row(f"{what}, the other registry {state}", timed(work, options.pulls))
     here.far.honest()
+
+
+def first(here: World, options: argparse.Namespace) -> Iterator[str]:
+    """A due tag, while the other registry answers, and the first to find that it no longer does."""
+    here.allow_without_tls()
+    fresh = {"tidegate.io/proxy": here.far.address, "tidegate.io/proxy-freshness": "0s"}
+    path = f"{here.project(**fresh)}/{here.put(large(os.urandom(1000)))}"
+
+    def pull() -> httpx.Response:
+        return here.registry.manifest(path, "v1")
+
+    answering, silent = [], []
+    for _ in range(options.silences):
+        answering += timed(pull, KNOWN)
+        here.far.always(Hang())
+        silent += timed(pull, 1)
+        here.far.honest()
+        while "warning" in pull().headers:  # until the answer that came late was heard
+            time.sleep(0.01)
+    yield row("mirrored tag that is due, the other registry answering", answering)
+    yield row(f"the first one that it does not answer, {options.silences} times", silent)
 
 
 def resident(server: Server) -> float:
@@ -146,13 +173,15 @@ def main() -> None:
     parser.add_argument("--pulls", type=int, default=500)
     parser.add_argument("--size", type=int, default=1024, help="of the cold blob, in MB")
     parser.add_argument("--clients", type=int, default=100)
-    parser.add_argument("--parts", default="kept,cold")
+    parser.add_argument("--parts", default="kept,first,cold")
+    parser.add_argument("--silences", type=int, default=50)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(dir="/var/tmp") as name, world(Path(name)) as here:
-        if "kept" in options.parts:
-            print(HEADER, flush=True)
-            for line in kept(here, options):
-                print(line, flush=True)
+        for part, work in (("kept", kept), ("first", first)):
+            if part in options.parts:
+                print(HEADER, flush=True)
+                for line in work(here, options):
+                    print(line, flush=True)
         if "cold" in options.parts:
             print(f"\n{COLD}\n{cold(here, options)}", flush=True)
 

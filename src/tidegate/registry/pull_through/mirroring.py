@@ -3,13 +3,14 @@
     look     HEAD: which digest is it? if it is not here, GET: stored, an event of the tag
     fetch    GET by digest: stored, without an event
 
-Each is done once for all who want it at one moment, and goes on when they no longer wait. Of an
-index the images are fetched when somebody pulls them. Who pulled is who made the event; it takes no
-right beyond that to pull, and the project's limits hold.
+Each is done once for all who want it at one moment, and goes on when they no longer wait, until the
+process ends. Of an index the images are fetched when somebody pulls them. Who pulled is who made
+the event; it takes no right beyond that to pull, and the project's limits hold.
 """
 
+import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from typing import NamedTuple
 
 import msgspec
@@ -32,10 +33,12 @@ from tidegate.oci.digest import Digest
 from tidegate.oci.name import RepositoryName, Tag
 from tidegate.oci.pull_spec import PullSpec
 from tidegate.registry.errors import RepositoryUnknown
+from tidegate.registry.pull_through.hearing import Hearing
 from tidegate.registry.pull_through.refusals import is_silence, why
 from tidegate.registry.pull_through.sources import Asking
 from tidegate.remote.errors import RemoteError
 from tidegate.remote.flights import Flights
+from tidegate.remote.gateway import Registries
 from tidegate.remote.location import Location
 
 
@@ -51,6 +54,26 @@ class Known(NamedTuple):
 
     manifest: StoredManifest
     check: TagCheck
+
+
+class Look(NamedTuple):
+    """A look that is under way: `told` once the registry has said what the tag is, `found` what it
+    names, with all that had to be fetched."""
+
+    told: asyncio.Event
+    found: asyncio.Future[StoredManifest]
+
+    async def wait(self, answer: float, rest: float) -> bool:
+        """Whether it has ended, within `answer` seconds, or `rest` more once it is told."""
+        telling = asyncio.ensure_future(self.told.wait())
+        try:
+            either = (self.found, telling)
+            await asyncio.wait(either, timeout=answer, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            telling.cancel()
+        if self.told.is_set():
+            await asyncio.wait((self.found,), timeout=rest)
+        return self.found.done()
 
 
 class NoMirror(RepositoryUnknown):
@@ -69,12 +92,16 @@ _HEADER = msgspec.json.Decoder(_Stream)
 
 
 class Mirroring:
-    """Streams of projects that mirror a registry."""
+    """Streams of projects that mirror a registry; `hearing` learns how that answers."""
 
-    def __init__(self, database: Database, clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self, database: Database, hearing: Hearing, clock: Callable[[], float] = time.time
+    ) -> None:
         self._database = database
+        self._hearing = hearing
         self._clock = clock
         self._flights = Flights()
+        self._told: dict[Hashable, asyncio.Event] = {}
 
     async def close(self) -> None:
         """End what is under way."""
@@ -96,32 +123,49 @@ class Mirroring:
             annotations = _HEADER.decode(document.body).metadata.annotations
             _check(annotations or {}, proxied.repository, proxied.location)
 
-    async def look(self, puller: Puller, proxied: Proxied, tag: Tag) -> StoredManifest:
-        """The manifest that the tag names there now. Raises RemoteError, `NoMirror`, and what
-        rules of the project say."""
+    def look(self, puller: Puller, proxied: Proxied, tag: Tag) -> Look:
+        """Look what the tag names there now, or join who does.
+
+        What is found is the manifest; or RemoteError, `NoMirror`, and what rules of the project
+        say.
+        """
         key = ("tag", proxied.repository, str(proxied.location), tag)
-        return await self._flights.share(key, lambda: self._look(puller, proxied, tag))
+        told = self._told.setdefault(key, asyncio.Event())
+
+        async def work() -> StoredManifest:
+            try:
+                return await self._look(puller, proxied, tag, told)
+            finally:
+                self._told.pop(key, None)
+
+        found = asyncio.ensure_future(self._flights.share(key, work))
+        found.add_done_callback(_known_of)
+        return Look(told, found)
 
     async def fetch(self, puller: Puller, proxied: Proxied, digest: Digest) -> StoredManifest:
-        """A manifest that is there under that digest; raises as `look` does."""
+        """A manifest that is there under that digest; raises as a look does."""
         key = ("digest", proxied.repository, str(proxied.location), digest)
         return await self._flights.share(key, lambda: self._fetch(puller, proxied, digest))
 
-    async def _look(self, puller: Puller, proxied: Proxied, tag: Tag) -> StoredManifest:
+    async def _look(
+        self, puller: Puller, proxied: Proxied, tag: Tag, told: asyncio.Event
+    ) -> StoredManifest:
         registries = puller.asking.registries(insecure=False)
         try:
-            found = await registries.head(proxied.location, tag)
+            digest = await self._digest(registries, proxied.location, tag)
+            told.set()
             named = await manifests.by_tag(self._database, proxied.repository, tag)
-            if named is not None and named.digest == found.digest:
-                await self._seen(proxied, tag, found.digest)
+            if named is not None and named.digest == digest:
+                await self._seen(proxied, tag, digest)
                 return named
-            stored = await manifests.by_digest(self._database, proxied.repository, found.digest)
+            stored = await manifests.by_digest(self._database, proxied.repository, digest)
             fetched = None
             if stored is None:
-                remote = await registries.manifest(proxied.location, found.digest)
+                remote = await registries.manifest(proxied.location, digest)
                 fetched = await fetch_alone(registries, remote)
                 stored = StoredManifest(fetched.digest, fetched.media_type, fetched.content)
         except RemoteError as error:
+            self._hear(proxied.location, error)
             await self._failed(proxied, tag, error)
             raise
         try:
@@ -132,6 +176,19 @@ class Mirroring:
             await self._seen(proxied, tag, named.digest)  # whatever it is there: it is to stay
             return named
         return stored
+
+    async def _digest(self, registries: Registries, location: Location, tag: Tag) -> Digest:
+        """What the tag is there; how long the answer took is kept in mind."""
+        began = time.monotonic()
+        found = await registries.head(location, tag)
+        self._hearing.answered(location.host, time.monotonic() - began)
+        return found.digest
+
+    def _hear(self, location: Location, error: RemoteError) -> None:
+        if is_silence(error):
+            self._hearing.failed(location.host)
+        else:
+            self._hearing.answered(location.host)
 
     async def _fetch(self, puller: Puller, proxied: Proxied, digest: Digest) -> StoredManifest:
         registries = puller.asking.registries(insecure=False)
@@ -187,6 +244,12 @@ class Mirroring:
                 tag_checks.forget(tx, row, tag)
 
         await self._database.write(unit, durable=False)
+
+
+def _known_of(looking: "asyncio.Future[StoredManifest]") -> None:
+    """Whoever waited has the failure; nobody has to have waited."""
+    if not looking.cancelled():
+        looking.exception()
 
 
 def _mirror(tx: Transaction, proxied: Proxied, now: float) -> Stream:

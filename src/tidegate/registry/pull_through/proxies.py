@@ -6,11 +6,12 @@
                  stale    it stays silent                    served as it was, with its age
 
 Silent is who is down, slow, or wants to be asked later. That it has no such tag, or does not give
-it, is an answer, and told. Who has a stale tag waits for an answer a short while, and nobody does
-again while the registry stays silent: then she is served at once, and it is asked beside.
+it, is an answer, and told. Who has a stale tag waits for an answer a short while (`hearing` says
+how long), and nobody does again while the registry stays silent: then she is served at once, and it
+is asked beside.
 """
 
-import asyncio
+import math
 import time
 from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass
@@ -22,18 +23,13 @@ from tidegate.metastore.manifests import StoredManifest
 from tidegate.oci.digest import Digest
 from tidegate.oci.name import Reference, Tag
 from tidegate.registry.errors import ManifestUnknown, RegistryError
+from tidegate.registry.pull_through.hearing import SILENT, Hearing
 from tidegate.registry.pull_through.manifests import RemoteManifests
-from tidegate.registry.pull_through.mirroring import Known, Mirroring, NoMirror, Puller
+from tidegate.registry.pull_through.mirroring import Known, Look, Mirroring, NoMirror, Puller
 from tidegate.registry.pull_through.refusals import is_silence, manifest_refusal
 from tidegate.registry.request import Request
 from tidegate.registry.response import Headers
 from tidegate.remote.errors import ContentMissing, RemoteError, Unavailable
-
-PATIENCE = 3.0
-"""Seconds that a client waits for a registry to say what a tag is, when there is a stale one."""
-
-SILENT = 30.0
-"""Seconds after which a registry that stayed silent is asked about the same tag again."""
 
 STALE = (b"warning", b'110 - "Response is Stale"')
 FAILED = (b"warning", b'111 - "Revalidation Failed"')
@@ -61,18 +57,17 @@ class ProxiedManifests:
         elsewhere: RemoteManifests,
         own: Callable[[], Collection[str]],
         freshness: float,
+        hearing: Hearing,
         clock: Callable[[], float] = time.time,
-        patience: float = PATIENCE,
     ) -> None:
         self._database = database
         self._mirroring = mirroring
         self._elsewhere = elsewhere
         self._own = own
         self._freshness = freshness
+        self._hearing = hearing
         self._clock = clock
-        self._patience = patience
-        self._late: set[tuple[str, str]] = set()
-        self._silent: dict[str, float] = {}  # registries, since when
+        self._late: dict[tuple[str, str], float] = {}  # tags that were asked about, and when
 
     async def pull(
         self, request: Request, user: str, proxied: Proxied, reference: Reference
@@ -87,8 +82,8 @@ class ProxiedManifests:
         if known is None:
             await self._mirroring.require_mirror(proxied)
             puller = await self._puller(request, user, proxied)
-            looking = self._mirroring.look(puller, proxied, reference)
-            return Pulled(await _told(proxied, reference, looking), [])
+            look = self._mirroring.look(puller, proxied, reference)
+            return Pulled(await _told(proxied, reference, look.found), [])
         age = self._age(known)
         if age < _or(proxied.proxy.freshness, self._freshness):
             return Pulled(known.manifest, [_age(age)])
@@ -112,49 +107,48 @@ class ProxiedManifests:
         self, request: Request, user: str, proxied: Proxied, tag: Tag, known: Known
     ) -> Pulled:
         """A tag that is due: as it is now, or as it was if its registry stays silent."""
-        key = (str(proxied.repository), str(tag))
-        silent_for = self._clock() - (known.check.failed_at or 0.0)
-        if key in self._late or silent_for < SILENT:
-            return self._stale(proxied, tag, known, Unavailable(known.check.error))
-        puller = await self._puller(request, user, proxied)
-        looking = asyncio.ensure_future(self._mirroring.look(puller, proxied, tag))
-        host = proxied.location.host
-        if known.check.failed_at is None and not self._is_silent(host):
-            await asyncio.wait((looking,), timeout=self._patience)
-        if not looking.done():
-            self._silent[host] = self._clock()
-            self._late.add(key)
-            looking.add_done_callback(lambda done: self._heard(done, key, host))
-            return self._stale(proxied, tag, known, None)
+        key, now, host = (str(proxied.repository), str(tag)), self._clock(), proxied.location.host
+        failed_at = known.check.failed_at
+        patience = self._patience(proxied, known, self._late.get(key))
+        is_asked = key in self._late and not patience
+        if is_asked or (failed_at is not None and now - failed_at < SILENT):
+            return self._stale(proxied, tag, known, _failure(known))
+        look = self._mirroring.look(await self._puller(request, user, proxied), proxied, tag)
+        if not await look.wait(patience, self._hearing.longest):
+            if not look.told.is_set() and (patience or self._hearing.is_silent(host)):
+                self._hearing.unanswered(host, now)
+            self._leave(look, key, now)
+            return self._stale(proxied, tag, known, _failure(known))
         try:
-            found = looking.result()
+            return Pulled(look.found.result(), [_age(0)])
         except RemoteError as error:
             if is_silence(error):
-                self._silent[host] = self._clock()
                 return self._stale(proxied, tag, known, error)
             raise _refusal(proxied, tag, error) from error
-        self._silent.pop(host, None)
-        return Pulled(found, [_age(0)])
 
-    def _is_silent(self, host: str) -> bool:
-        """Whether the registry did not answer about another tag just now."""
-        return self._clock() - self._silent.get(host, -SILENT) < SILENT
+    def _patience(self, proxied: Proxied, known: Known, asked: float | None) -> float:
+        """Seconds to wait for an answer; what may not be served stale is worth the most."""
+        host, age = proxied.location.host, self._age(known)
+        if not _is_borne(proxied, age):
+            return self._hearing.patience(host, math.inf, asked)
+        if known.check.failed_at is not None:
+            return 0.0
+        overdue = age - _or(proxied.proxy.freshness, self._freshness)
+        return self._hearing.patience(host, overdue, asked)
+
+    def _leave(self, look: Look, key: tuple[str, str], since: float) -> None:
+        """Wait no longer for an answer; when it comes it is written down, whoever waits."""
+        if key not in self._late:
+            self._late[key] = since
+            look.found.add_done_callback(lambda _: self._late.pop(key, None))
 
     def _stale(self, proxied: Proxied, tag: Tag, known: Known, error: RemoteError | None) -> Pulled:
         """The tag as it was, unless it is older than the project bears."""
-        age, limit = self._age(known), proxied.proxy.stale_limit
-        if limit is not None and age > limit:
+        age = self._age(known)
+        if not _is_borne(proxied, age):
             raise _refusal(proxied, tag, error or Unavailable("no answer yet"))
         said = [STALE] if error is None else [STALE, FAILED]
         return Pulled(known.manifest, [_age(age), *said])
-
-    def _heard(
-        self, looking: "asyncio.Future[StoredManifest]", key: tuple[str, str], host: str
-    ) -> None:
-        """An answer that nobody waits for any more: it was written down."""
-        self._late.discard(key)
-        if not looking.cancelled() and looking.exception() is None:
-            self._silent.pop(host, None)
 
     def _age(self, known: Known) -> float:
         return max(0.0, self._clock() - known.check.checked_at)
@@ -173,11 +167,22 @@ async def _told(
         raise _refusal(proxied, reference, error) from error
 
 
+def _failure(known: Known) -> RemoteError | None:
+    """What went wrong with the last look, if that is known."""
+    return None if known.check.failed_at is None else Unavailable(known.check.error)
+
+
 def _refusal(proxied: Proxied, reference: Reference, error: RemoteError) -> RegistryError:
     source = proxied.location.at(reference)
     if isinstance(error, ContentMissing):
         return ManifestUnknown(f"there is no {source}")
     return manifest_refusal(error, source)
+
+
+def _is_borne(proxied: Proxied, age: float) -> bool:
+    """Whether the project has a tag of that age served."""
+    limit = proxied.proxy.stale_limit
+    return limit is None or age <= limit
 
 
 def _age(seconds: float) -> tuple[bytes, bytes]:

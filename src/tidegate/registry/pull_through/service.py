@@ -9,6 +9,7 @@ from tidegate.images.proxies import Proxies
 from tidegate.metastore.database import Database
 from tidegate.registry.pull_through.adopting import Adopting
 from tidegate.registry.pull_through.blobs import RemoteBlobs
+from tidegate.registry.pull_through.hearing import Hearing
 from tidegate.registry.pull_through.manifests import RemoteManifests
 from tidegate.registry.pull_through.mirroring import Mirroring
 from tidegate.registry.pull_through.proxies import ProxiedManifests
@@ -59,12 +60,13 @@ class PullThrough:
 
         remote = RemoteBlobs(database, store, gateway, cache, room, own, keeps)
         manifests = RemoteManifests(database, store, gateway, own)
-        mirroring = Mirroring(database, clock)
+        hearing = Hearing(clock)
+        mirroring = Mirroring(database, hearing, clock)
         return cls(
             projects,
             remote,
             manifests,
-            ProxiedManifests(database, mirroring, manifests, own, limits.freshness, clock),
+            ProxiedManifests(database, mirroring, manifests, own, limits.freshness, hearing, clock),
             Adopting(database, blobs, remote),
             room,
             mirroring,

@@ -17,14 +17,16 @@ from tidegate.apimachinery.store import Key
 from tidegate.auth.projects.proxy import Proxy
 from tidegate.images.proxies import Proxied
 from tidegate.metastore.documents import Documents
+from tidegate.metastore.manifests import StoredManifest
 from tidegate.metastore.migrate import migrate
 from tidegate.metastore.open import open_database
 from tidegate.oci.digest import Digest
 from tidegate.oci.name import RepositoryName, Tag
 from tidegate.registry.errors import ManifestUnknown, PullThroughFailed, TooManyRequests
+from tidegate.registry.pull_through.hearing import ENOUGH, RECENT, SILENT, Hearing, Waits
 from tidegate.registry.pull_through.manifests import RemoteManifests
-from tidegate.registry.pull_through.mirroring import Mirroring, NoMirror
-from tidegate.registry.pull_through.proxies import SILENT, ProxiedManifests, Pulled
+from tidegate.registry.pull_through.mirroring import Look, Mirroring, NoMirror
+from tidegate.registry.pull_through.proxies import FAILED, ProxiedManifests, Pulled
 from tidegate.registry.request import Request
 from tidegate.remote.addresses import AddressPolicy
 from tidegate.remote.budgets import NoBudgets
@@ -33,6 +35,8 @@ from tidegate.remote.location import Location
 from tidegate.remote.rules import RegistryRules
 
 HOUR = 3600.0
+WAITS = Waits(longest=20.0, slack=20.0)
+"""In a world that takes its time: what is not waited for there is so by a decision."""
 FRESHNESS = 60.0
 REPOSITORY = RepositoryName("hub/library.nginx")
 LATEST = Tag("latest")
@@ -44,6 +48,8 @@ class World:
     """A project `hub` that mirrors `far`, whose `now` is what it gives; and a clock."""
 
     pulls: ProxiedManifests
+    mirroring: Mirroring
+    gateway: Gateway
     far: FaultProxy
     time: list[float]
     now: list[Content]
@@ -80,7 +86,7 @@ async def _never() -> dict[str, Any]:
 
 
 @asynccontextmanager
-async def world(file: Path, patience: float = 20.0) -> AsyncIterator[World]:
+async def world(file: Path, waits: Waits = WAITS) -> AsyncIterator[World]:
     database = await open_database(f"sqlite:///{file}")
     store = Documents(database)
     body = b'{"metadata":{"name":"hub"}}'
@@ -96,10 +102,11 @@ async def world(file: Path, patience: float = 20.0) -> AsyncIterator[World]:
         addresses = AddressPolicy(allow_private=True)
         gateway = Gateway(lambda: rules, addresses, NoBudgets(), clock=clock)
         elsewhere = RemoteManifests(database, store, gateway, tuple)
-        mirroring = Mirroring(database, clock)
-        pulls = ProxiedManifests(database, mirroring, elsewhere, tuple, FRESHNESS, clock, patience)
+        hearing = Hearing(clock, waits)
+        mirroring = Mirroring(database, hearing, clock)
+        pulls = ProxiedManifests(database, mirroring, elsewhere, tuple, FRESHNESS, hearing, clock)
         try:
-            yield World(pulls, far, time, now)
+            yield World(pulls, mirroring, gateway, far, time, now)
         finally:
             await mirroring.close()
             await gateway.close()
@@ -135,6 +142,10 @@ def age_of(pulled: Pulled) -> int:
 
 def is_stale(pulled: Pulled) -> bool:
     return any(name == b"warning" for name, _ in pulled.headers)
+
+
+def has_failed(pulled: Pulled) -> bool:
+    return FAILED in pulled.headers
 
 
 def test_within_its_freshness_a_tag_asks_nobody(play: Callable[..., None]) -> None:
@@ -209,7 +220,7 @@ def test_who_waits_for_a_silent_registry_waits_once(play: Callable[..., None]) -
         here.far.always(lambda ask: _given(ask, here.now))
         await here.fresh()  # the answer that came late counts
 
-    play(scenario, patience=0.05)
+    play(scenario, waits=Waits(0.05, 0.05))
 
 
 def test_another_tag_of_a_silent_registry_is_not_waited_for(play: Callable[..., None]) -> None:
@@ -225,6 +236,79 @@ def test_another_tag_of_a_silent_registry_is_not_waited_for(play: Callable[..., 
         assert is_stale(await asyncio.wait_for(here.pull(tags[1]), 5))  # this world waits 20 s
 
     play(scenario)
+
+
+def test_a_tag_that_is_due_for_long_is_worth_waiting_for_and_one_of_minutes_is_not(
+    play: Callable[..., None],
+) -> None:
+    async def scenario(here: World) -> None:
+        for tag in (LATEST, Tag("long-ago")):
+            for _ in range(ENOUGH // 2):
+                await here.pull(tag, freshness=0.0)
+        here.far.always(Hang())
+        here.later(FRESHNESS)
+        served = await asyncio.wait_for(here.pull(), 10)  # this world waits 20 s for what counts
+        assert (is_stale(served), has_failed(served)) == (True, False)
+        here.later(RECENT + 1)  # by then nothing is known of that silence any more
+        waiting = asyncio.ensure_future(here.pull(Tag("long-ago")))
+        await asyncio.to_thread(here.far.wait_hanging, 2)
+        here.far.unplug()
+        assert has_failed(await waiting)  # it waited for what would become of the question
+
+    play(scenario, waits=Waits(longest=20.0, slack=0.05))
+
+
+def test_a_tag_that_may_not_be_served_stale_is_waited_for_however_quick_its_registry_was(
+    play: Callable[..., None],
+) -> None:
+    async def scenario(here: World) -> None:
+        for _ in range(ENOUGH):
+            await here.pull(freshness=0.0)
+        here.later(FRESHNESS)
+        here.far.always(Hang())
+        waiting = asyncio.ensure_future(here.pull(stale_limit=FRESHNESS / 2))
+        await asyncio.to_thread(here.far.wait_hanging)
+        assert is_stale(await asyncio.wait_for(here.pull(), 10))  # who bears it does not wait
+        assert not waiting.done()
+        here.far.unplug()
+        with pytest.raises(PullThroughFailed):
+            await waiting
+
+    play(scenario, waits=Waits(longest=20.0, slack=0.05))
+
+
+def test_once_the_registry_has_said_what_the_tag_is_the_rest_is_waited_for() -> None:
+    async def scenario() -> None:
+        stored = StoredManifest(Digest(OLD.digest), OLD.media_type, OLD.data)
+        look = Look(asyncio.Event(), asyncio.get_running_loop().create_future())
+        assert not await look.wait(0.0, 20.0)
+        look.told.set()
+        waiting = asyncio.ensure_future(look.wait(0.0, 20.0))
+        await asyncio.sleep(0.05)
+        assert not waiting.done()
+        look.found.set_result(stored)
+        assert await waiting
+
+    asyncio.run(scenario())
+
+
+def test_a_look_that_nobody_waits_for_any_more_ends_with_the_process(
+    play: Callable[..., None],
+) -> None:
+    async def scenario(here: World) -> None:
+        await here.pull()
+        here.later(FRESHNESS)
+        here.far.always(Hang())
+        here.far.forget()
+        for _ in range(3):
+            assert is_stale(await here.pull())
+        here.far.wait_for(1, "manifest")
+        assert here.far.count("manifest") == 1
+        await here.mirroring.close()
+        await here.gateway.close()
+        assert asyncio.all_tasks() == {asyncio.current_task()}
+
+    play(scenario, waits=Waits(0.05, 0.05))
 
 
 def test_a_tag_of_any_age_is_served_unless_the_project_says_how_old_it_may_be(
