@@ -8,6 +8,7 @@
     adopting     a copy becomes a blob of the store, where a push counts on it
     manifests    the manifest endpoint, for what is named and was never stored
     proxies      projects that mirror a registry: their tags, and how fresh those are
+    hearing      how long a registry is waited for by who has something stale
 
 Access was decided before any of this is asked, and nothing here is decided by what other projects
 have. Invariants: no byte of a blob is kept, nor its last one sent, before its digest is verified;
