@@ -277,6 +277,23 @@ def test_a_tag_that_may_not_be_served_stale_is_waited_for_however_quick_its_regi
     play(scenario, waits=Waits(longest=20.0, slack=0.05))
 
 
+def test_a_tag_that_may_not_be_served_stale_is_asked_about_though_it_failed_long_ago(
+    play: Callable[..., None],
+) -> None:
+    async def scenario(here: World) -> None:
+        await here.pull()
+        here.later(FRESHNESS)
+        rule = here.far.when(asks("manifest"), Answer(503))
+        assert has_failed(await here.pull())
+        here.far.drop(rule)
+        here.later(HOUR)
+        here.now[0] = NEW
+        pulled = await here.pull(stale_limit=FRESHNESS)
+        assert (pulled.manifest.digest, is_stale(pulled)) == (NEW.digest, False)
+
+    play(scenario)
+
+
 def test_once_the_registry_has_said_what_the_tag_is_the_rest_is_waited_for() -> None:
     async def scenario() -> None:
         stored = StoredManifest(Digest(OLD.digest), OLD.media_type, OLD.data)
