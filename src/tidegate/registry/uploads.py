@@ -210,7 +210,7 @@ class Uploads:
         self, request: Request, upload: Upload, receiving: Receiving, expected: int | None
     ) -> None:
         """Put the body into a held upload; what came of a broken one is recorded."""
-        if (await self._find(upload.repository, upload.id)).offset != upload.offset:
+        if await self._moved(upload):
             raise UploadInUse  # another request was quicker
         try:
             await receive_body(request.scope, request.receive, receiving, expected)
@@ -220,6 +220,15 @@ class Uploads:
         except StorageFull:
             await self._drop(upload)  # a full disk needs the space more than a resume
             raise
+
+    async def _moved(self, upload: Upload) -> bool:
+        """Whether another request wrote the upload since it was looked at."""
+        found = await uploads.find(self._database, upload.id)
+        if found is None and upload.offset == 0:
+            return False
+        if found is None or found.has_ended:
+            raise UploadUnknown
+        return found.offset != upload.offset
 
     async def _hold(self, upload: Upload) -> Receiving:
         """The upload, for this request alone.
