@@ -1,4 +1,5 @@
-"""Blobs of another registry, streamed: whole ones are verified before their last bytes leave.
+"""Blobs of another registry, streamed: whole ones are verified before their last bytes leave,
+unless whoever reads them hashes them herself.
 
 A connection that breaks is taken up where it broke, by Range, so that a client of ours does not
 pay for it; a registry that knows no ranges sends it all again, and what is known is dropped.
@@ -27,7 +28,8 @@ class RemoteBlob:
     """A blob of `size` bytes in all; `chunks` are those from `offset` on.
 
     From the first byte to the last, size and digest are verified before the last chunk is handed
-    out: ContentInvalid then, and Unavailable when it cannot be read to the end.
+    out, unless that was not asked for: ContentInvalid then, and Unavailable when it cannot be read
+    to the end.
     """
 
     size: int
@@ -48,7 +50,12 @@ async def size(repository: Repository, digest: Digest) -> int:
 
 @asynccontextmanager
 async def opened(
-    repository: Repository, digest: Digest, offset: int, count: int | None
+    repository: Repository,
+    digest: Digest,
+    offset: int,
+    count: int | None,
+    *,
+    verify: bool = True,
 ) -> AsyncIterator[RemoteBlob]:
     """A blob from `offset` on, `count` bytes of it or all that follow."""
     async with AsyncExitStack() as stack:
@@ -62,7 +69,7 @@ async def opened(
             raise ContentInvalid(f"{reading.about}: has {total} bytes, none at {offset}")
         end = total if last is None else min(last, total)
         chunks = reading.chunks(offset, end)
-        if offset == 0 and end == total:
+        if verify and offset == 0 and end == total:
             chunks = _verified(chunks, digest, total, reading.about)
         async with aclosing(chunks):
             yield RemoteBlob(total, offset, chunks)

@@ -155,16 +155,18 @@ class Registries:
         offset: int = 0,
         size: int | None = None,
         turn: int = 0,
+        verify: bool = True,
     ) -> AsyncIterator[RemoteBlob]:
         """A blob, or `size` bytes of it from `offset` on; compare its size before storing it.
 
         `turn` says how often it went wrong after it had begun: then another source comes first.
+        Without `verify` its bytes are whatever came: for who hashes them anyway, in a thread.
         """
         async with AsyncExitStack() as stack:
 
             async def work(repository: Repository) -> RemoteBlob:
                 return await stack.enter_async_context(
-                    blobs.opened(repository, digest, offset, size)
+                    blobs.opened(repository, digest, offset, size, verify=verify)
                 )
 
             sources = self._sources(location, by_digest=True)

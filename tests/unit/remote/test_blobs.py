@@ -47,12 +47,19 @@ class Pulled:
 
 
 def pull(
-    address: str, digest: Digest = DIGEST, *, offset: int = 0, size: int | None = None
+    address: str,
+    digest: Digest = DIGEST,
+    *,
+    offset: int = 0,
+    size: int | None = None,
+    verify: bool = True,
 ) -> Pulled:
     async def scenario(gateway: Gateway) -> Pulled:
         registries, pulled = gateway.registries(insecure=True), Pulled()
         try:
-            async with registries.blob(location(address), digest, offset=offset, size=size) as blob:
+            async with registries.blob(
+                location(address), digest, offset=offset, size=size, verify=verify
+            ) as blob:
                 pulled.size = blob.size
                 assert blob.offset == offset
                 async for chunk in blob.chunks:
@@ -108,6 +115,16 @@ def test_nothing_follows_the_end_and_beyond_it_there_is_no_place() -> None:
         server.always(serves_blob())
         assert pull(server.address, offset=len(CONTENT)).content == b""
         refused(pull(server.address, offset=len(CONTENT) + 1), ContentInvalid, "none at")
+
+
+def test_who_hashes_a_blob_herself_is_handed_whatever_came() -> None:
+    with FaultProxy() as registry, FaultProxy(registry.url) as server:
+        registry.always(serves_blob())
+        server.when(asks("blob"), Corrupt(at=3))
+        pulled = pull(server.address, verify=False)
+        assert pulled.error is None
+        assert len(pulled.content) == len(CONTENT)
+        assert pulled.content != CONTENT
 
 
 def test_the_last_bytes_of_a_wrong_blob_are_never_handed_out() -> None:
