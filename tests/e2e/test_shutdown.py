@@ -1,6 +1,8 @@
 """SIGTERM drains: requests in flight end, new ones are turned away, and a timeout bounds it all."""
 
+import sqlite3
 import threading
+from contextlib import closing
 
 import httpx
 import pytest
@@ -123,3 +125,20 @@ def test_pushes_that_meet_a_shutdown_are_acknowledged_or_refused_but_never_lost(
     with client_of(server) as client:
         for blob in acknowledged:
             assert client.has_blob(repository, blob.digest), blob
+
+
+def test_what_a_server_leads_is_free_as_soon_as_it_stopped(start: Start) -> None:
+    server = start()
+
+    def holders() -> list[str]:
+        with closing(
+            sqlite3.connect(f"file:{server.data / 'metadata.db'}?mode=ro", uri=True)
+        ) as db:
+            return [each for (each,) in db.execute("SELECT holder FROM jobs WHERE holder != ''")]
+
+    for _ in range(3):
+        wait_until(lambda: "takes the lead" in server.log, what="a worker to take the lead")
+        server.stop()
+        assert holders() == [], server.log
+        server.log_file.unlink()
+        server.start()

@@ -1,6 +1,5 @@
 """One readable function that builds a serving process."""
 
-import asyncio
 import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -12,7 +11,7 @@ from tidegate.app.api import make_api, served_resources
 from tidegate.app.front import Application, Handler
 from tidegate.app.identities import make_identities
 from tidegate.app.importing import import_loops
-from tidegate.app.loops import loops
+from tidegate.app.loops import loops, running
 from tidegate.app.mirrors import mirror_loops
 from tidegate.app.notifications import notification_loops
 from tidegate.app.outside import make_gateway, make_pull_through, own_hosts
@@ -123,21 +122,21 @@ async def assemble(settings: Settings) -> AsyncIterator[Application]:
         namespaced = [each.resource.key for each in served if each.resource.namespaced]
         ending = Ending(store, namespaced, lambda project: purge_all(database, project))
         older = Older(database, blobs, hosts)
-        for loop in (
-            *loops(settings, database, store, registry, identities, ending, older),
-            *import_loops(settings, database, store, importer, config, gateway),
-            *mirror_loops(database, store, blobs, gateway, config, hosts, own, audit),
-        ):
-            stack.callback(asyncio.create_task(loop).cancel)
-        stack.callback(asyncio.create_task(keep_room(through.room)).cancel)
-        for loop in notification_loops(settings, database, store, gateway.web(), hosts):
-            stack.callback(asyncio.create_task(loop).cancel)
         places = await stack.enter_async_context(make_targets(settings, store, served))
         web = gateway.web()
         rollouts = make_triggers(
             store, database, places, authorizer, audit, hosts, webhook_post(web), web
         )
-        stack.callback(asyncio.create_task(follow_in_steps(database, rollouts)).cancel)
+        await stack.enter_async_context(
+            running(
+                *loops(settings, database, store, registry, identities, ending, older),
+                *import_loops(settings, database, store, importer, config, gateway),
+                *mirror_loops(database, store, blobs, gateway, config, hosts, own, audit),
+                *notification_loops(settings, database, store, web, hosts),
+                keep_room(through.room),
+                follow_in_steps(database, rollouts),
+            )
+        )
         live = LiveEvents(
             store,
             database,

@@ -1,7 +1,9 @@
 """What each process does again and again beside serving."""
 
+import asyncio
 import time
-from collections.abc import Coroutine
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import asynccontextmanager
 from typing import Any
 
 from tidegate.app.identities import Identities
@@ -27,6 +29,20 @@ NAMESPACES_INTERVAL, PULL_SECRETS_INTERVAL = 5.0, 3600.0
 """Seconds between looks at all of them; what happens meanwhile is noticed at once."""
 USAGE_INTERVAL = 1.0
 """Seconds until the bytes of a deleted stream begin to leave its project."""
+LAST_WORD = 3.0
+"""Seconds that loops have at the end, to give back what they hold for others to go on with."""
+
+
+@asynccontextmanager
+async def running(*work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
+    """Loops that run meanwhile; what they use has to last until they have ended."""
+    tasks = [asyncio.create_task(each) for each in work]
+    try:
+        yield
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait(tasks, timeout=LAST_WORD)
 
 
 def loops(
