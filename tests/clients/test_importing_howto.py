@@ -1,7 +1,7 @@
 """What docs/importing.md tells people to type works, block by block.
 
 The page's docker.io and quay.io are a second tidegate here. Blocks for oc are typed where somebody
-has built it. Of those in the tables only the flags are compared with what oc of the 4.2x line takes.
+has built it. Of the commands in tables only the flags are compared with what oc 4.2x takes.
 """
 
 import re
