@@ -234,6 +234,8 @@ class Triggers:
         while True:
             key = await queue.take()
             try:
+                # a cluster tells of workloads in its own time: policies from before are known then
+                await self._store.catch_up()
                 queue.done(key, await reconciler.reconcile(key))
             except Overtaken:
                 _LOG.info("%s changed meanwhile, again in %.0f s", key, queue.failed(key))
