@@ -15,6 +15,7 @@ from tidegate.apimachinery.store import Key
 from tidegate.delivery.triggers.decision import Candidate, Hold
 from tidegate.delivery.triggers.planning import Edit
 from tidegate.delivery.triggers.stored_targets import StoredTargets
+from tidegate.delivery.triggers.targets import Seen, Synced
 from tidegate.delivery.triggers.workload import Source, Workload
 from tidegate.kinds.trigger_policy import Follow, Soak, TriggerWebhook
 from tidegate.remote.errors import RemoteError
@@ -257,6 +258,38 @@ def test_a_change_of_what_triggers_do_not_look_at_is_no_conflict(story: Story) -
         assert (await made.workload())["status"] == {"replicas": 1}
 
     story(tell)
+
+
+def test_a_policy_of_another_process_holds_a_workload_that_comes_right_after_it(
+    story: Story, tmp_path: Path
+) -> None:
+    async def tell(made: World) -> None:
+        withheld: list[Callable[[], None]] = []
+
+        class InItsOwnTime(StoredTargets):
+            async def follow(self, seen: Seen, synced: Synced) -> None:
+                await super().follow(lambda *told: withheld.append(lambda: seen(*told)), synced)
+
+        targets = made.targets()
+        targets.__class__ = InItsOwnTime
+        await made.push("shop/web", "1", "a")
+        await made.deploy()
+        async with acting(made.triggers(targets=targets)), world(tmp_path) as elsewhere:
+            await until(_any(withheld))
+            await elsewhere.policy(requires_approval=True)
+            for tell_now in withheld:  # before anybody looks for what other processes did
+                tell_now()
+            await until(waits(made, "WaitsForApproval"))
+        assert await made.image() == "web:1"
+
+    story(tell)
+
+
+def _any(things: Sequence[object]) -> Any:
+    async def condition() -> bool:
+        return bool(things)
+
+    return condition
 
 
 def test_a_workload_that_no_rule_allows_is_audited_as_refused(story: Story) -> None:
