@@ -42,7 +42,7 @@ class WorkQueue(Generic[K]):
                 self._due[key] = due
                 self._numbers += 1
                 heapq.heappush(self._order, (due, self._numbers, key))
-        self._stir.set()
+                self._stir.set()
 
     async def take(self) -> K:
         """The next key whose time has come; `done` or `failed` is said of it in the end."""
