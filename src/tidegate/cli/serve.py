@@ -74,8 +74,9 @@ def _run(settings: Settings) -> int:
     listeners = _listen(settings)
     certificate = _certificate(settings, listeners)
     _check_cluster(settings)
-    gc.collect()
-    gc.freeze()  # what is there stays, and a page that no collection writes to is shared
+    # what is there stays, and a page that no collection writes to is shared; to look for the little
+    # garbage among it takes a tenth of the start
+    gc.freeze()
     password = _in_child(lambda: asyncio.run(setup.prepare(settings)))
     supervisor = Supervisor(
         lambda number, lifeline, ready: _work(
