@@ -514,7 +514,10 @@ def test_a_list_is_watched(kubectl: Program, namespace: str, tmp_path: Path) -> 
 def test_waiting_for_deletions_ends_with_them(everything: Everything, tmp_path: Path) -> None:
     output = tmp_path / "waiting"
     words = ("wait", "--for=delete", "--timeout=60s", "--filename", str(everything.manifest))
-    with Running(everything.kubectl, output, *words) as waiting:
+    with Running(everything.kubectl, output, *words, "--v=6") as waiting:
+        wait_until(
+            lambda: "watch=true" in output.read_text(), what="the first object to be watched"
+        )
         everything.each("deleted", "delete")
         assert waiting.wait(60) == 0, output.read_text()
     gone = everything.attempt("get", "--output", "name")
