@@ -194,8 +194,9 @@ def test_others_go_on_while_a_large_object_is_changed(
             assert answer.status_code in (200, 201, 413), answer.text[:300]
             answered.append(others.answers - before)
         wait_until(lambda: others.answers > OTHERS, what="others to be answered")
-    # one patch may be quicker than a request of theirs; who holds the loop does so each time
+    # a busy machine may keep them from one patch; who holds the loop would keep them from each
     assert sorted(answered)[1] >= 2, answered
+    assert sum(answered) >= OTHERS / 2, answered
 
 
 def test_a_body_of_too_many_values_is_refused(busy: tuple[Server, KubeClient]) -> None:
