@@ -279,8 +279,12 @@ async def together(work: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
     try:
         async with asyncio.TaskGroup() as group:
             tasks += [group.create_task(each) for each in work]
-    except* RemoteError as failed:
-        raise _first(failed) from None
+    except ExceptionGroup as failed:
+        # no `except*`: Python 3.11.2 puts what is raised in one into a group again
+        expected, others = failed.split(RemoteError)
+        if expected is None or others is not None:
+            raise
+        raise _first(expected) from None
     return [each.result() for each in tasks]
 
 
