@@ -185,7 +185,8 @@ def test_a_failure_is_seen_in_the_job_in_one_event_and_in_the_counts(
         assert event["message"] == f"t0: {failed.error}"
         assert event["involvedObject"]["kind"] == "ImageStream"
         assert event["involvedObject"]["name"] == "quay-0"
-        assert 20 <= event["count"] <= failed.attempts
+        # the stop may have come between an Event and its job's row, as with the counts below
+        assert 20 <= event["count"] <= failed.attempts + 1
         ((written,),) = await world.database.fetch(
             "SELECT count(*) FROM history WHERE resource = ?", (EVENTS.key,)
         )
